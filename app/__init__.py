@@ -1,0 +1,1 @@
+"""The window's process: Qt and pyqtgraph live here, torch never does."""

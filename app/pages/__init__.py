@@ -1,0 +1,1 @@
+"""One module per sidebar entry: layout and binding, nothing else."""

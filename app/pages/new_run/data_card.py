@@ -1,0 +1,188 @@
+"""The data card: what the chosen file holds, row by row, and what is wrong with it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from app.pages.new_run.data_chooser import DataChooser
+from app.pages.new_run.problem_list import ProblemList
+from app.pages.new_run.row_view import HEIGHT, RowView
+from app.pages.new_run.sight_tab import SightTab
+from app.state.background import Background
+from app.state.chosen_data import ChosenData
+from app.state.draft import Draft
+from app.state.preview import Preview
+from app.theme import Theme, restyle
+from app.widgets.button import Button
+from app.widgets.card import Card
+from app.widgets.label import Label, hairline
+from app.widgets.tabs import Tabs
+from core.figures import whole
+
+LEGEND_HEIGHT = 26
+
+
+class DataCard(Card):
+    """Shows the rows as soon as the file is open, and the counts once all of it has been checked."""
+
+    def __init__(
+        self, draft: Draft, data: ChosenData, preview: Preview, background: Background, theme: Theme
+    ) -> None:
+        super().__init__("Data", " ")
+        self._draft, self._data, self._preview_state = draft, data, preview
+        self._index = 0
+        self._name = Label("", "strong")
+        self.header.insertWidget(1, self._name)
+        self._change = Button("Change")
+        self._change.clicked.connect(self._toggle)
+        self.add_to_header(self._change)
+        self.error = Label("", "error", wrap=True)
+        self.error.setObjectName("data-error")
+        self._make_chooser = lambda: DataChooser(draft, background, theme)
+        self._chooser: DataChooser | None = None
+        self.tabs = Tabs(["As the model sees it", "Problems", "Lengths"])
+        self._where = Label("", "secondary")
+        self._back = Button("", "mini", name="Row before").set_icon(theme, "chevron-left")
+        self._next = Button("", "mini", name="Next row").set_icon(theme, "chevron-right")
+        self._back.clicked.connect(lambda: self.show_row(self._index - 1))
+        self._next.clicked.connect(lambda: self.show_row(self._index + 1))
+        self.sight, self.problems = SightTab(draft, preview, theme), ProblemList()
+        self._stack = QStackedWidget()
+        self._stack.setFixedHeight(HEIGHT + LEGEND_HEIGHT)
+        self._stack.addWidget(self.sight)
+        self._stack.addWidget(self.problems)
+        self._make_lengths = lambda: _lengths_tab(draft, preview, theme)
+        self._lengths: LengthsTab | None = None
+        self.tabs.chosen.connect(self._open_tab)
+        self._preview = self._lay_out_preview()
+        self.body.addWidget(self.error)
+        self.body.addWidget(self._preview)
+        data.changed.connect(self._show)
+        preview.measured.connect(self._show_problems)
+        draft.changed.connect(self._follow)
+        draft.rejected.connect(self._reject)
+        self._train_on = draft.config.data.train_on
+        self._source = data.source
+        self._show()
+
+    def _lay_out_preview(self) -> QWidget:
+        top = QHBoxLayout()
+        top.setSpacing(4)
+        top.addWidget(self.tabs)
+        top.addStretch()
+        for widget in (self._where, self._back, self._next):
+            top.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
+        preview = QWidget()
+        column = QVBoxLayout(preview)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(top)
+        column.addWidget(hairline())
+        column.addSpacing(10)
+        column.addWidget(self._stack)
+        return preview
+
+    @property
+    def lengths(self) -> LengthsTab:
+        """The third tab, built when first opened: it alone needs numpy, which the first paint need not wait for."""
+        if self._lengths is None:
+            self._lengths = self._make_lengths()
+            self._stack.addWidget(self._lengths)
+        return self._lengths
+
+    def _open_tab(self, index: int) -> None:
+        tabs = (self.sight, self.problems) if index < 2 else (self.sight, self.problems, self.lengths)
+        self._stack.setCurrentWidget(tabs[index])
+        for widget in (self._where, self._back, self._next):
+            widget.setVisible(index == 0)
+
+    def show_row(self, index: int) -> None:
+        rows = self._data.rows
+        if rows is None or not len(rows):
+            self.sight.show_row(-1, None)
+            self._where.setText("")
+            return
+        self._index = min(max(index, 0), len(rows) - 1)
+        self.sight.show_row(self._index, rows[self._index])
+        self._where.setText(f"Row {whole(self._index + 1)} of {whole(len(rows))}")
+        self._back.setEnabled(self._index > 0)
+        self._next.setEnabled(self._index < len(rows) - 1)
+
+    @property
+    def row_view(self) -> RowView:
+        return self.sight.row_view
+
+    @property
+    def chooser(self) -> DataChooser:
+        """The ways to choose, built when first asked for."""
+        if self._chooser is None:
+            self._chooser = self._make_chooser()
+            self._chooser.hide()
+            self._chooser.chose.connect(self._collapse)
+            self.body.insertWidget(1, self._chooser)
+        return self._chooser
+
+    def _toggle(self) -> None:
+        if self.chooser.isHidden():
+            self.chooser.look()
+            self.chooser.show()
+            self._change.setText("Close")
+        else:
+            self._collapse()
+
+    def _collapse(self) -> None:
+        self.chooser.hide()
+        self._change.setText("Change")
+
+    def _follow(self) -> None:
+        if self._draft.config.data.train_on != self._train_on:
+            self._train_on = self._draft.config.data.train_on
+            self.show_row(self._index)
+
+    def _reject(self, path: str, message: str) -> None:
+        if path == "data.source":
+            self._show_error(message)
+
+    def _show_error(self, sentence: str) -> None:
+        self.error.setText(sentence)
+        self.error.setVisible(bool(sentence))
+        restyle(self, state="wrong" if sentence else "")
+
+    def _show(self) -> None:
+        data = self._data
+        if data.source != self._source:
+            self._source, self._index = data.source, 0
+            self.tabs.choose(0)
+        self._show_error(data.error)
+        self._name.setText(_short(data.source))
+        self._preview.setVisible(data.rows is not None and not data.error)
+        if data.error:
+            self.set_summary("cannot be used")
+        elif data.rows is None:
+            self.set_summary("reading …")
+        elif data.report is None:
+            share = f" {data.checked_share:.0%}" if data.checked_share else ""
+            self.set_summary(f"{data.rows.format} · {whole(len(data.rows))} rows, checking{share} …")
+        else:
+            self.set_summary(_in_words(data))
+        self._show_problems()
+        self.tabs.set_count(1, data.report.num_rows - data.report.num_used if data.report else 0)
+        self.show_row(self._index)
+
+    def _show_problems(self) -> None:
+        self.problems.show_report(self._data.report, self._preview_state.measurement)
+
+
+def _in_words(data: ChosenData) -> str:
+    report = data.report
+    assert report is not None
+    used = f"{whole(report.num_used)} rows"
+    if report.num_used != report.num_rows:
+        used = f"{whole(report.num_used)} rows used of {whole(report.num_rows)}"
+    return f"{report.format} · {used}"
+
+
+def _short(source: str) -> str:
+    name = source.replace("\\", "/").rpartition("/")[2].removeprefix("sample:")
+    return name if len(name) <= 36 else f"{name[:17]}…{name[-18:]}"

@@ -1,0 +1,198 @@
+"""The plan, docked at the right of New run: verdict, memory bar, figures, what to change, Start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from app.state.draft import Draft
+from app.state.planner import Planner
+from app.theme import PAGE_MARGIN, PLAN_WIDTH, Theme
+from app.widgets.button import Button
+from app.widgets.flow import Flow
+from app.widgets.label import ElidedLabel, Label, hairline, set_tooltip
+from app.widgets.memory_bar import MemoryBar
+from app.widgets.memory_layout import MemoryPicture
+from app.widgets.suggestion_chip import SuggestionChip
+from core.figures import count, duration, gib, size, whole
+
+if TYPE_CHECKING:
+    from core.memory.estimate import Estimate
+    from core.memory.suggestions import Suggestion
+    from core.plan import Plan
+
+TONES = {"fits": "fits", "tight": "tight", "does not fit": "no"}
+MOST_CHIPS = 4
+
+
+class PlanPanel(QFrame):
+    """`start_pressed` is a wish to start; the page decides. Suggestions change the draft at once, undoably."""
+
+    start_pressed = Signal()
+
+    def __init__(self, planner: Planner, draft: Draft, theme: Theme) -> None:
+        super().__init__()
+        self.setObjectName("plan")
+        self.setFixedWidth(PLAN_WIDTH)
+        self._planner, self._draft, self._theme = planner, draft, theme
+        self._suggestions: list[Suggestion] = []
+        self._chip_pool: list[SuggestionChip] = []
+        self.verdict = Label("", "headline")
+        self.verdict.setObjectName("verdict")
+        self.peak = Label("", "secondary", wrap=True)
+        self.bar = MemoryBar(theme)
+        self.time, self.disk = _Figure("Time"), _Figure("Disk")
+        self.steps, self.trainable = _Figure("Steps"), _Figure("Learns")
+        self._chips_title = Label("What to change", "caption")
+        self._chips_title.hide()
+        self._chips = Flow(spacing=8)
+        self.note = Label("", "small", wrap=True)
+        self.note.setObjectName("start-note")
+        self.start = Button("Start", "primary", tip="Start this run (Ctrl+Enter)", name="Start")
+        self.start.setObjectName("start")
+        self.start.clicked.connect(lambda: self.start_pressed.emit())
+        self._lay_out()
+        planner.changed.connect(self._show)
+        self._show()
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(PAGE_MARGIN, PAGE_MARGIN, PAGE_MARGIN, PAGE_MARGIN)
+        column.setSpacing(0)
+        column.addWidget(Label("The plan", "caption"))
+        column.addSpacing(6)
+        column.addWidget(self.verdict)
+        column.addSpacing(2)
+        column.addWidget(self.peak)
+        column.addSpacing(18)
+        column.addWidget(self.bar, 10)
+        column.addSpacing(14)
+        for figure in (self.time, self.disk, self.steps, self.trainable):
+            column.addWidget(hairline())
+            column.addWidget(figure)
+        column.addWidget(hairline())
+        column.addSpacing(14)
+        column.addWidget(self._chips_title)
+        column.addSpacing(8)
+        column.addWidget(self._chips)
+        column.addStretch(1)
+        column.addSpacing(12)
+        column.addWidget(self.note)
+        column.addSpacing(6)
+        column.addWidget(self.start)
+
+    def set_note(self, sentence: str, is_error: bool = False) -> None:
+        """A sentence above Start: why it cannot be pressed, or what went wrong."""
+        self.note.setText(sentence)
+        self.note.setVisible(bool(sentence))
+        self.note.set_tone("no" if is_error else "")
+
+    def _show(self) -> None:
+        plan = self._planner.plan
+        if plan is None:
+            self._show_waiting()
+        else:
+            self._show_estimate(plan.estimate)
+            self._show_figures(plan)
+
+    def _show_waiting(self) -> None:
+        is_error = bool(self._planner.obstacle) and self._planner.obstacle != self._planner.waiting_for
+        self.verdict.setText("No estimate yet")
+        self.verdict.set_tone("secondary")
+        words = (
+            "Choose a model that is on this machine to see what it takes."
+            if is_error
+            else self._planner.waiting_for
+        )
+        self.peak.setText(words)
+        self.bar.show_picture(None)
+        for figure in (self.time, self.disk, self.steps, self.trainable):
+            figure.show_words("–")
+        self._show_suggestions([])
+
+    def _show_estimate(self, estimate: Estimate) -> None:
+        spare = estimate.free_bytes - estimate.peak_bytes
+        word = {"fits": "Fits", "tight": "Tight", "does not fit": "Does not fit"}[estimate.verdict]
+        room = f"{size(spare)} to spare" if spare >= 0 else f"{size(-spare)} short"
+        self.verdict.setText(f"{word} · {room}")
+        self.verdict.set_tone(TONES[estimate.verdict])
+        band = size(estimate.margin_bytes)
+        self.peak.setText(f"Peak {_with_band(estimate.peak_bytes, estimate.margin_bytes)}, in {estimate.moment}")
+        set_tooltip(self.peak, " ".join(estimate.notes) or f"The true peak is expected within ± {band}.")
+        ours = max(0, estimate.total_bytes - estimate.free_bytes - estimate.others_bytes)
+        self.bar.show_picture(
+            MemoryPicture(
+                estimate.parts,
+                estimate.margin_bytes,
+                estimate.free_bytes,
+                estimate.total_bytes,
+                estimate.others_bytes,
+                ours,
+            )
+        )
+        self._chips_title.setText("Room for more" if estimate.verdict == "fits" else "What to change")
+        self._show_suggestions([one for one in estimate.suggestions if one.saved_bytes][:MOST_CHIPS])
+
+    def _show_figures(self, plan: Plan) -> None:
+        self.time.show_words(duration(plan.seconds) if plan.seconds is not None else "known after a first run")
+        self.disk.show_words(f"{size(plan.disk_bytes)} · adapter {size(plan.adapter_bytes)}")
+        tokens = f" · {count(plan.tokens_per_epoch)} tokens an epoch" if plan.tokens_per_epoch else ""
+        self.steps.show_words(f"{whole(plan.total_steps)}{tokens}" if plan.total_steps is not None else "–")
+        share = 100 * plan.num_trainable / max(1, plan.num_parameters)
+        self.trainable.show_words(
+            f"{count(plan.num_trainable)} of {count(plan.num_parameters)} parameters"
+            if share < 99.5
+            else f"all {count(plan.num_parameters)} parameters"
+        )
+
+    def _show_suggestions(self, suggestions: list[Suggestion]) -> None:
+        if suggestions == self._suggestions:
+            return
+        self._suggestions = suggestions
+        self._chips_title.setVisible(bool(suggestions))
+        for index in range(len(self._chip_pool), len(suggestions)):
+            chip = SuggestionChip(self._theme)
+            chip.clicked.connect(lambda _=False, index=index: self._take(index))
+            self._chip_pool.append(chip)
+            self._chips.add(chip)
+        for index, chip in enumerate(self._chip_pool):
+            chip.setVisible(index < len(suggestions))
+            if index < len(suggestions):
+                suggestion = suggestions[index]
+                chip.show_words(suggestion.title, suggestion.amount)
+                set_tooltip(chip, f"{suggestion.cost}; then it {_then(suggestion.verdict)}")
+
+    def _take(self, index: int) -> None:
+        self._draft.set_many(self._suggestions[index].changes)
+
+
+class _Figure(QWidget):
+    """A name at the left, its figure at the right."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._words = ElidedLabel("–", "number")
+        self._words.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(Label(name, "secondary"))
+        row.addWidget(self._words, 1)
+        self.setFixedHeight(33)
+        self.setAccessibleName(name)
+
+    def show_words(self, words: str) -> None:
+        self._words.setText(words)
+        self.setAccessibleDescription(words)
+
+
+def _then(verdict: str) -> str:
+    return {"fits": "fits", "tight": "is tight"}.get(verdict, "still does not fit")
+
+
+def _with_band(peak: int, margin: int) -> str:
+    """ "7.8 ± 0.2 GiB": both in the peak's unit."""
+    if peak >= 2**30:
+        return f"{peak / 2**30:.1f} ± {gib(margin)}"
+    return f"{peak / 2**20:.0f} ± {margin / 2**20:.0f} MiB"

@@ -1,0 +1,162 @@
+"""One row as the model sees it, and how much of it is trained; the plain row until its tokens are there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRectF, QTimer
+from PySide6.QtGui import QPainter, QPaintEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from app.pages.new_run.row_view import RowView
+from app.state.draft import Draft
+from app.state.preview import Preview
+from app.theme import Theme
+from app.widgets.button import Button
+from app.widgets.label import ElidedLabel
+from app.widgets.token_view import TokenView
+from core.figures import whole
+
+if TYPE_CHECKING:
+    from core.data.row import Problem, Row
+    from core.preview import Seen
+
+PATIENCE_MS = 150
+"""How long the row before may stay in sight while the next one is asked for."""
+TRAINED = {"answers": "answers only", "last_answer": "last answer only", "all": "everything"}
+
+
+class SightTab(QWidget):
+    """`show_row` is all it is told; tokens come from the preview."""
+
+    def __init__(self, draft: Draft, preview: Preview, theme: Theme) -> None:
+        super().__init__()
+        self._draft, self._preview = draft, preview
+        self._index = -1
+        self._row: Row | Problem | None = None
+        self.tokens, self.row_view = TokenView(theme), RowView()
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.row_view)
+        self.stack.addWidget(self.tokens)
+        self._swatch = Swatch(theme)
+        self.line = ElidedLabel("", "small")
+        self._again = Button("Try again", "link")
+        self._again.clicked.connect(preview.retry)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(PATIENCE_MS)
+        self._patience.timeout.connect(self._fall_back)
+        below = QHBoxLayout()
+        below.setSpacing(8)
+        below.addWidget(self._swatch)
+        below.addWidget(self.line, 1)
+        below.addWidget(self._again)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(self.stack, 1)
+        column.addLayout(below)
+        preview.changed.connect(self._refresh)
+        preview.seen.connect(self._take)
+        self._fall_back()
+
+    def show_row(self, index: int, row: Row | Problem | None) -> None:
+        """Show the row with this number, counted from 0; None clears."""
+        self._index, self._row = index, row
+        self._refresh()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._refresh()
+
+    def _take(self, number: int) -> None:
+        if number == self._index:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        if self._row is None:
+            self._fall_back()
+            return
+        if self.isVisible():
+            self._preview.want(self._index)
+        seen = self._preview.row(self._index)
+        if seen is not None and seen.sequences:
+            self._patience.stop()
+            self._show_tokens(seen)
+        elif seen is not None or self._preview.state in ("waiting", "failed"):
+            self._fall_back(seen)
+        elif self.stack.currentWidget() is self.row_view:
+            self._fall_back()
+        elif not self._patience.isActive():
+            self._patience.start()
+
+    def _show_tokens(self, seen: Seen) -> None:
+        config = self._draft.config
+        if len(seen.sequences) == 1:
+            (one,) = seen.sequences
+            limit = one.num_tokens - one.num_cut
+            self.tokens.show_tokens(one.tokens, limit, frozenset(one.splits))
+        else:
+            tokens, splits = [], []
+            for one in seen.sequences:
+                splits.append(len(tokens))
+                tokens += one.tokens[: one.num_tokens - one.num_cut]
+            self.tokens.show_tokens(tokens, splits=frozenset(splits[1:]))
+        self.stack.setCurrentWidget(self.tokens)
+        is_all = config.objective.kind == "pretrain" or not getattr(self._row, "messages", ())
+        self._say(in_words(seen, "everything" if is_all else TRAINED[config.data.train_on]))
+        self._swatch.show()
+
+    def _fall_back(self, seen: Seen | None = None) -> None:
+        self._patience.stop()
+        self.row_view.show_row(self._row, self._draft.config.data.train_on)
+        self.stack.setCurrentWidget(self.row_view)
+        self._swatch.hide()
+        if seen is not None:
+            self._say("This row is left out of training.")
+        elif self._preview.state == "failed":
+            self._say(self._preview.problem)
+        elif self._preview.state == "loading":
+            self._say("The plain row; its tokens follow once the tokenizer is loaded.")
+        else:
+            self._say("The plain row; its tokens follow once the model is on this machine.")
+
+    def _say(self, words: str) -> None:
+        self.line.setText(words)
+        self._again.setVisible(self._preview.state == "failed")
+
+
+class Swatch(QWidget):
+    """What trained tokens look like."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self.setFixedSize(10, 12)
+        theme.changed.connect(self.update)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(QRectF(0, 1, 10, 9.5), self._theme.color("fits_wash"))
+        painter.fillRect(QRectF(0, 10, 10, 1.5), self._theme.color("fits"))
+
+
+def in_words(seen: Seen, trained: str) -> str:
+    """How much of a row is trained, and what becomes of the rest."""
+    kept = sum(one.num_tokens - one.num_cut for one in seen.sequences)
+    words = [
+        f"{whole(sum(one.num_trained for one in seen.sequences))} of {whole(kept)} tokens are trained",
+        trained,
+    ]
+    if cut := sum(one.num_cut for one in seen.sequences):
+        words.append(f"{whole(cut)} tokens are cut")
+    if len(seen.sequences) > 1:
+        words.append(f"{len(seen.sequences)} sequences, one per answer")
+    elif num_splits := sum(len(one.splits) for one in seen.sequences):
+        words.append(f"goes on in {num_splits + 1} sequences")
+    if seen.refused:
+        words = [f"Left out of training: {seen.refused}", *words[2:]]
+    unseen = sum(one.num_tokens - len(one.tokens) for one in seen.sequences)
+    if unseen:
+        words.append(f"the last {whole(unseen)} tokens are not shown")
+    return " · ".join(words)

@@ -1,0 +1,1 @@
+"""Values and signals that pages listen to; no widgets."""

@@ -1,0 +1,89 @@
+"""The plan of the draft: estimate, steps, time and disk, made again at every change that could move it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from app.state.chosen_data import ChosenData
+from app.state.chosen_model import ChosenModel
+from app.state.draft import Draft
+from app.state.memory_watch import MemoryWatch
+from app.state.paces import Paces
+from app.state.row_lengths import RowLengths
+
+if TYPE_CHECKING:
+    from core.plan import Plan
+
+
+class Planner(QObject):
+    """`plan` is None while model or device are unknown; `waiting_for` says what is missing, in words."""
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        draft: Draft,
+        model: ChosenModel,
+        data: ChosenData,
+        lengths: RowLengths,
+        paces: Paces,
+        watch: MemoryWatch,
+    ) -> None:
+        super().__init__()
+        self._draft, self._model, self._data, self._watch = draft, model, data, watch
+        self._lengths, self._paces = lengths, paces
+        self.plan: Plan | None = None
+        self.waiting_for = ""
+        draft.changed.connect(self._follow)
+        for state in (model, data, lengths, paces, watch):
+            state.changed.connect(self.make)
+        self.make()
+
+    @property
+    def obstacle(self) -> str:
+        """Why the run cannot start, in one sentence; empty when it can."""
+        if self._model.error:
+            return self._model.error
+        if self._data.error:
+            return self._data.error
+        if self._watch.error:
+            return self._watch.error
+        if self._data.report is not None and not self._data.report.num_used:
+            return "None of the rows can be used; see Problems."
+        return self.waiting_for
+
+    def make(self) -> None:
+        """Make the plan from what is known now. Pure arithmetic: about a millisecond."""
+        self.plan, self.waiting_for = None, self._missing()
+        facts, device, report = self._model.facts, self._watch.device, self._data.report
+        if facts is not None and device is not None:
+            from core.plan import make_plan
+
+            config, lengths = self._draft.config, self._lengths.lengths
+            limit = config.data.max_length
+            used = lengths.num_pieces(limit) if lengths and report else report.num_used if report else None
+            self.plan = make_plan(
+                config,
+                facts,
+                device,
+                used,
+                lengths.mean(limit) if lengths else None,
+                longest_row=lengths.longest if lengths and not lengths.is_sample else 0,
+                paces=self._paces.paces,
+            )
+        self.changed.emit()
+
+    def _follow(self) -> None:
+        self._watch.want(self._draft.config.runtime.device)
+        self.make()
+
+    def _missing(self) -> str:
+        if self._model.is_reading:
+            return "Reading the model …"
+        if self._data.is_reading:
+            return "Reading the data …"
+        if self._watch.device is None:
+            return "Looking at the device's memory …"
+        return ""

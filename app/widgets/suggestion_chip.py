@@ -1,0 +1,58 @@
+"""A chip that names a change and the bytes it moves, the bytes in bold."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QAbstractButton
+
+from app.theme import Theme, sized
+
+HEIGHT, PADDING, GAP = 26, 12, 8
+
+
+class SuggestionChip(QAbstractButton):
+    """Press it to make the change."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._amount, self._theme = "", theme
+        self._plain, self._bold = sized(12), sized(12, QFont.Weight.DemiBold)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        theme.changed.connect(self.update)
+
+    def show_words(self, title: str, amount: str) -> None:
+        if (title, amount) != (self.text(), self._amount):
+            self._amount = amount
+            self.setText(title)
+            self.setAccessibleName(f"{title}, {amount}")
+            self.updateGeometry()
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        title = QFontMetrics(self._plain).horizontalAdvance(self.text())
+        amount = QFontMetrics(self._bold).horizontalAdvance(self._amount)
+        return QSize(2 * PADDING + title + GAP + amount + 6, HEIGHT)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        tokens, painter = self._theme.tokens, QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        is_hot = self.underMouse() or self.isDown()
+        edge = tokens.accent if self.hasFocus() or is_hot else tokens.line
+        painter.setPen(QPen(QColor(edge), 2 if self.hasFocus() else 1))
+        painter.setBrush(QColor(tokens.wash if is_hot else tokens.card))
+        inset = 1.0 if self.hasFocus() else 0.5
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(inset, inset, -inset, -inset), HEIGHT / 2, HEIGHT / 2)
+        middle = Qt.AlignmentFlag.AlignVCenter
+        amount_width = QFontMetrics(self._bold).horizontalAdvance(self._amount)
+        area = self.rect().adjusted(PADDING, 0, -PADDING, 0)
+        room = area.width() - amount_width - GAP
+        painter.setFont(self._plain)
+        painter.setPen(QColor(tokens.secondary))
+        title = painter.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, room)
+        painter.drawText(area, middle, title)
+        painter.setFont(self._bold)
+        painter.setPen(QColor(tokens.text))
+        painter.drawText(area, middle | Qt.AlignmentFlag.AlignRight, self._amount)

@@ -1,0 +1,226 @@
+"""Tokens as a model gets them: trained ones washed and underlined, special ones as chips, and where it is cut."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import (
+    QColor,
+    QFontMetricsF,
+    QGuiApplication,
+    QHelpEvent,
+    QKeyEvent,
+    QKeySequence,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QTextCharFormat,
+    QTextLayout,
+    QTextLine,
+    QTextOption,
+)
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
+
+from app.theme import Theme, mono_font
+from app.widgets.token_layout import Paragraph, Span, Token, arrange
+
+LINE = 22.0
+INSET = 2.0
+CHIP_RADIUS = 3.0
+RIGHT_MARGIN = 10
+
+
+@dataclass
+class Block:
+    """One paragraph laid out, with its top in the whole text."""
+
+    paragraph: Paragraph
+    layout: QTextLayout
+    top: float = 0.0
+
+
+class TokenView(QAbstractScrollArea):
+    """`show_tokens` replaces what is shown. Only what is in sight is painted, so length costs nothing."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._tokens: Sequence[Token] = ()
+        self._blocks: list[Block] = []
+        self._tops: list[float] = []
+        self._height = 0.0
+        self._font = mono_font(12)
+        self._ascent = QFontMetricsF(self._font).ascent()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName("Row as the model sees it")
+        self.viewport().setAutoFillBackground(False)
+        theme.changed.connect(self._recolor)
+
+    @property
+    def paragraphs(self) -> list[Paragraph]:
+        return [block.paragraph for block in self._blocks]
+
+    def show_tokens(self, tokens: Sequence[Token], limit: int = 2**31, splits: Collection[int] = ()) -> None:
+        """Show tokens; those from number `limit` on are lost, and before each of `splits` a sequence begins."""
+        self._tokens = tokens
+        self._blocks = [self._block(paragraph) for paragraph in arrange(tokens, limit, splits)]
+        self._lay_out()
+        self.verticalScrollBar().setValue(0)
+        self.setAccessibleDescription("".join(text for text, _, _ in tokens[:500]))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._lay_out()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            QGuiApplication.clipboard().setText("".join(text for text, _, _ in self._tokens))
+        else:
+            super().keyPressEvent(event)
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            span = self._span_at(QPointF(event.pos()))
+            words = f"<p style='margin:0'>{escape(self._describe(span))}</p>" if span else ""
+            QToolTip.showText(event.globalPos(), words, self.viewport())
+            return True
+        return super().viewportEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self.viewport())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.translate(0, -self.verticalScrollBar().value())
+        for block, line in self._lines_in_sight():
+            self._paint_backs(painter, block, line)
+            painter.setPen(self._theme.color("text"))
+            line.draw(painter, QPointF(0, block.top))
+            self._paint_fronts(painter, block, line)
+
+    def _block(self, paragraph: Paragraph) -> Block:
+        layout = QTextLayout(paragraph.text, self._font)
+        option = QTextOption()
+        option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        layout.setTextOption(option)
+        layout.setCacheEnabled(True)
+        layout.setFormats(list(self._formats(paragraph)))
+        return Block(paragraph, layout)
+
+    def _formats(self, paragraph: Paragraph) -> Iterator[QTextLayout.FormatRange]:
+        colors = {"special": "secondary", "trained special": "secondary", "lost": "faint", "cut": "no",
+                  "split": "secondary"}  # fmt: skip
+        for span in paragraph.spans:
+            if span.kind in colors:
+                yield _format(span.start, span.end, self._theme.color(colors[span.kind]))
+        for place in paragraph.returns:
+            yield _format(place, place + 1, self._theme.color("faint"))
+
+    def _lay_out(self) -> None:
+        width, top = max(40.0, self.viewport().width() - RIGHT_MARGIN), 0.0
+        for block in self._blocks:
+            block.top, down = top, 0.0
+            block.layout.beginLayout()
+            while (line := block.layout.createLine()).isValid():
+                line.setLineWidth(width)
+                line.setPosition(QPointF(0, down + (LINE - line.height()) / 2))
+                down += LINE
+            block.layout.endLayout()
+            top += down
+        self._tops, self._height = [block.top for block in self._blocks], top
+        bar = self.verticalScrollBar()
+        bar.setPageStep(self.viewport().height())
+        bar.setSingleStep(round(LINE))
+        bar.setRange(0, max(0, round(top) - self.viewport().height()))
+        self.viewport().update()
+
+    def _recolor(self) -> None:
+        for block in self._blocks:
+            block.layout.setFormats(list(self._formats(block.paragraph)))
+        self._lay_out()
+
+    def _lines_in_sight(self) -> Iterator[tuple[Block, QTextLine]]:
+        top = float(self.verticalScrollBar().value())
+        bottom = top + self.viewport().height()
+        for block in self._blocks[max(0, bisect_right(self._tops, top) - 1) :]:
+            if block.top > bottom:
+                return
+            first = max(0, int((top - block.top) // LINE))
+            for number in range(first, block.layout.lineCount()):
+                if block.top + number * LINE > bottom:
+                    return
+                yield block, block.layout.lineAt(number)
+
+    def _pieces(self, block: Block, line: QTextLine) -> Iterator[tuple[Span, QRectF]]:
+        """Each token that stands on a line, with the place of its letters there."""
+        begin, end = line.textStart(), line.textStart() + line.textLength()
+        spans = block.paragraph.spans
+        top, width = block.top + line.y() + (line.height() - LINE) / 2, line.width()
+        for span in spans[max(0, bisect_right(spans, begin, key=lambda span: span.end)) :]:
+            if span.start >= end:
+                return
+            left, right = (_x(line, place) for place in (max(span.start, begin), min(span.end, end)))
+            left, right = min(left, right, width), min(max(left, right), width)
+            yield span, QRectF(left, top, right - left, LINE)
+
+    def _paint_backs(self, painter: QPainter, block: Block, line: QTextLine) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        for span, place in self._pieces(block, line):
+            if "trained" in span.kind:
+                painter.fillRect(place.adjusted(0, INSET, 0, -INSET), self._theme.color("fits_wash"))
+
+    def _paint_fronts(self, painter: QPainter, block: Block, line: QTextLine) -> None:
+        for span, place in self._pieces(block, line):
+            low = place.bottom() - INSET - 0.5
+            if "trained" in span.kind:
+                painter.setPen(_pen(self._theme.color("fits"), 1.5))
+                painter.drawLine(QLineF(place.left() + 0.5, low, place.right() - 1.0, low))
+            elif span.kind == "plain" and place.width() > 3:
+                painter.setPen(_pen(self._theme.color("line"), 1.0))
+                painter.drawLine(QLineF(place.left() + 0.5, low, place.right() - 1.0, low))
+            if "special" in span.kind or span.kind in ("cut", "split"):
+                color = self._theme.color("no" if span.kind == "cut" else "strong_line")
+                painter.setPen(_pen(color, 1.0))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                chip = place.adjusted(1.5, 2.5, -1.5, -2.5)
+                painter.drawRoundedRect(chip, CHIP_RADIUS, CHIP_RADIUS)
+
+    def _span_at(self, point: QPointF) -> Span | None:
+        point += QPointF(0, self.verticalScrollBar().value())
+        for block, line in self._lines_in_sight():
+            for span, place in self._pieces(block, line):
+                if place.contains(point):
+                    return span if span.number >= 0 else None
+        return None
+
+    def _describe(self, span: Span) -> str:
+        text, is_trained, _ = self._tokens[span.number]
+        fate = (
+            "lost to the length limit" if span.kind == "lost" else "trained" if is_trained else "read, not trained"
+        )
+        return f"Token {span.number + 1:,}, {text!r}: {fate}"
+
+
+def _format(start: int, end: int, color: QColor) -> QTextLayout.FormatRange:
+    found = QTextLayout.FormatRange()
+    found.start, found.length = start, end - start
+    look = QTextCharFormat()
+    look.setForeground(color)
+    found.format = look
+    return found
+
+
+def _x(line: QTextLine, place: int) -> float:
+    found: Any = line.cursorToX(place)  # bound as a pair, declared as an object
+    return float(found[0])
+
+
+def _pen(color: QColor, width: float) -> QPen:
+    pen = QPen(color, width)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    return pen

@@ -1,0 +1,99 @@
+"""The names that people read for settings, their choices and the parts of memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_LABELS = {
+    "model.source": "Model",
+    "model.dtype": "Number format",
+    "model.quantization": "Base weights",
+    "model.double_quantization": "Double quantisation",
+    "data.source": "Data",
+    "data.train_on": "Train on",
+    "data.holdout": "Held out",
+    "method.kind": "Method",
+    "method.targets": "Trained layers",
+    "objective.kind": "Objective",
+    "optim.learning_rate": "Learning rate",
+    "optim.schedule": "Schedule",
+    "optim.warmup_ratio": "Warm-up",
+    "optim.grad_clip": "Gradient clipping",
+    "optim.batch_size": "Batch",
+    "optim.max_steps": "Step limit",
+    "memory.activation_checkpointing": "Checkpointing",
+    "memory.loss": "Scores",
+    "memory.adapter_dtype": "Adapter format",
+    "memory.upcast": "Norms in fp32",
+    "evaluation.every_steps": "Evaluate every",
+    "evaluation.samples": "Samples",
+    "evaluation.sample_tokens": "Sample length",
+    "runtime.save_every_steps": "Save every",
+    "runtime.keep_checkpoints": "Checkpoints kept",
+}
+
+_CHOICES: dict[str, dict[Any, str]] = {
+    "model.quantization": {"none": "Unquantised", "int8": "8-bit", "nf4": "4-bit NF4", "fp4": "4-bit FP4"},
+    "model.dtype": {"auto": "Automatic"},
+    "model.attention": {"auto": "Automatic", "sdpa": "SDPA", "eager": "Eager"},
+    "data.train_on": {"answers": "Answers", "last_answer": "Last answer", "all": "Everything"},
+    "method.kind": {"lora": "LoRA", "full": "Full fine-tuning"},
+    "objective.kind": {"sft": "Answers (SFT)", "pretrain": "Raw text"},
+    "optim.optimizer": {"adamw": "AdamW", "adamw_8bit": "AdamW, 8-bit", "sgd": "SGD"},
+    "memory.loss": {"chunked": "In slices", "full": "All at once"},
+    "memory.adapter_dtype": {"auto": "Automatic"},
+    "runtime.device": {"auto": "Automatic", "cpu": "CPU", "cuda": "NVIDIA GPU", "mps": "Apple GPU"},
+}
+
+_ZERO = {
+    "optim.max_steps": "none",
+    "optim.grad_clip": "off",
+    "evaluation.every_steps": "only at the end",
+    "evaluation.patience": "off",
+    "runtime.threads": "one per core",
+}
+
+SECTIONS = {
+    "model": "Model",
+    "data": "Data",
+    "method": "Method",
+    "objective": "objective",
+    "optim": "Learning",
+    "memory": "Memory",
+    "evaluation": "Evaluation",
+    "runtime": "Running",
+}
+
+PARTS = {
+    "weights": ("weights", "The base model's frozen weights, as they lie in memory."),
+    "constants": ("block constants", "Scales of the quantised blocks; double quantisation shrinks them."),
+    "adapter": ("adapter", "The weights that are learnt."),
+    "gradients": ("gradients", "One number for each trained weight."),
+    "optimizer": ("optimizer", "The running means that AdamW keeps for each trained weight."),
+    "activations": ("activations kept", "What the forward pass stores until the backward pass needs it."),
+    "recompute": ("recompute peak", "One layer computed again, with everything its backward pass needs."),
+    "head_and_loss": ("head and loss", "Scores of the vocabulary for the trained tokens, and their gradient."),
+    "workspace": ("workspace", "Room to work in, such as one layer's weights dequantised."),
+    "context": ("framework", "What the framework and the device's driver take for themselves."),
+    "margin": ("margin", "What may be lost between the pieces, and what the estimate cannot know."),
+}
+
+
+def label(path: str) -> str:
+    """The name of a setting: "Learning rate" for optim.learning_rate."""
+    name = path.rpartition(".")[2]
+    return _LABELS.get(path) or name.replace("_", " ").capitalize()
+
+
+def choice(path: str, value: Any) -> str:
+    """The name of one of a setting's choices: "4-bit NF4" for nf4."""
+    known = _CHOICES.get(path, {})
+    if value in known:
+        return known[value]
+    text = str(value)
+    return text if text[-1:].isdigit() else text.replace("_", " ").capitalize()
+
+
+def zero(path: str) -> str:
+    """The word that stands for 0 in a setting where 0 means something of its own."""
+    return _ZERO.get(path, "")

@@ -1,0 +1,77 @@
+"""The config a verb works with: a YAML file or the defaults, with the changes of --set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import yaml
+
+from core.cli.output import say
+from core.config import ConfigError, Mistake, RunConfig, field_at
+from core.errors import HoneError
+
+SOURCES = ("model.source", "data.source")
+
+
+def show_config(options: argparse.Namespace) -> int:
+    """`hone config`: the config as YAML with comments, or the schema of all configs."""
+    if options.schema:
+        say(json.dumps(RunConfig.model_json_schema(), indent=2))
+    else:
+        say(read_config(options).to_yaml().rstrip())
+    return 0
+
+
+def read_config(options: argparse.Namespace) -> RunConfig:
+    """The config that CONFIG.yaml and --set describe, its local paths made absolute. Raises HoneError.
+
+    A path in the file is looked for beside the file first, then where the user stands.
+    """
+    config = RunConfig()
+    if options.config:
+        path = Path(options.config)
+        config = anchored(RunConfig.load(path), path.absolute().parent)
+    texts = dict(change(text) for text in options.changes)
+    # A kind brings its own fields along, so kinds come before what belongs to them.
+    kinds = {path: text for path, text in texts.items() if path.endswith(".kind")}
+    like = RunConfig().with_values(kinds)
+    changes = {path: parsed(like, path, text) for path, text in texts.items() if path not in kinds}
+    config = config.with_values({**kinds, **changes})
+    return anchored(config, Path.cwd())
+
+
+def change(text: str) -> tuple[str, str]:
+    """PATH=VALUE taken apart. Raises HoneError."""
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise HoneError(f"--set {text} lacks a value; write it as PATH=VALUE, such as optim.learning_rate=1e-4.")
+    return path.strip(), value
+
+
+def parsed(like: RunConfig, path: str, text: str) -> object:
+    """The value that a text stands for in that field: YAML, but a word for a field of words."""
+    try:
+        annotation = field_at(like, path).annotation
+    except (AttributeError, KeyError):
+        return text  # the config knows the path no better, and names the nearest one
+    if annotation is str:
+        return text
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError([Mistake(path, f"{text} is no value; quote it if it has special characters.")]) from None
+    is_list = str(annotation).startswith("tuple")
+    return [part.strip() for part in value.split(",")] if is_list and isinstance(value, str) else value
+
+
+def anchored(config: RunConfig, folder: Path) -> RunConfig:
+    """The config with sources that exist below the folder made absolute: a worker stands in its run's folder."""
+    found = {}
+    for path in SOURCES:
+        source = str(config.value(path))
+        place = folder / Path(source).expanduser()
+        if source and place.exists():
+            found[path] = str(place.resolve())
+    return config.with_values(found) if found else config

@@ -1,0 +1,93 @@
+"""`hone data check` and `hone data show`: what a file holds, before anything is trained on it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from core.cli.output import ProgressLine, say, say_json, table
+from core.data.check import Report, check, no_usable_row
+from core.data.row import Problem, Row
+from core.data.rows import open_rows
+from core.errors import HoneError
+from core.figures import size, whole
+
+
+def check_data(options: argparse.Namespace) -> int:
+    """Read every row and report. Raises HoneError for a file that holds nothing to train on."""
+    report = checked(options.file)
+    if options.json:
+        say_json(report.model_dump())
+    else:
+        for line in in_words(report):
+            say(line)
+    if not report.num_used:
+        raise no_usable_row(options.file, report.num_rows, report.problems[0])
+    return 0
+
+
+def show_row(options: argparse.Namespace) -> int:
+    """Print one row, counted from 1. Raises HoneError when there is no such row or it cannot be used."""
+    if options.model:
+        from core.cli.previews import show_tokens
+
+        return show_tokens(options)
+    rows = open_rows(options.file)
+    if not 1 <= options.row <= len(rows):
+        raise HoneError(f"{options.file} has {whole(len(rows))} rows; --row {options.row} is none of them.")
+    row = rows[options.row - 1]
+    if isinstance(row, Problem):
+        raise HoneError(f"{options.file}, line {row.line}: {row.reason}.", path="data.source")
+    if options.json:
+        say_json({"row": options.row, "format": rows.format, **dataclasses.asdict(row)})
+    else:
+        say(f"Row {options.row} of {whole(len(rows))}, line {row.line}, {rows.format}")
+        for line in _row_in_words(row):
+            say(line)
+    return 0
+
+
+def checked(source: str) -> Report:
+    """The report on a dataset, with progress on stderr while a large file is read. Raises HoneError."""
+    line = ProgressLine()
+    try:
+        return check(
+            source, lambda done, total: line.show(f"Reading the data: {done / total:.0%}") if done else None
+        )
+    finally:
+        line.clear()
+
+
+def in_words(report: Report) -> list[str]:
+    """The report for people, as lines."""
+    lines = [
+        f"{report.path} ({size(report.num_bytes)}), rows of kind “{report.format}”",
+        f"{whole(report.num_used)} of {whole(report.num_rows)} rows can be used",
+        f"A row has {whole(report.characters.median)} characters in the middle, {whole(report.characters.min)} to "
+        f"{whole(report.characters.max)}",
+    ]
+    if report.num_skipped:
+        counts = [(whole(count), kind) for kind, count in report.reasons.items()]
+        listed = [(f"line {problem.line}", problem.reason) for problem in report.problems]
+        lines += ["", table(counts, ("ROWS LEFT OUT", "BECAUSE")), "", table(listed, ("WHERE", "WHAT IS WRONG"))]
+        if report.num_skipped > len(listed):
+            lines.append(f"… and {whole(report.num_skipped - len(listed))} more")
+    if report.remark_counts:
+        counts = [(whole(count), kind) for kind, count in report.remark_counts.items()]
+        listed = [(f"line {remark.line}", remark.reason) for remark in report.remarks]
+        lines += [
+            "",
+            table(counts, ("ROWS USED ALL THE SAME", "AND")),
+            "",
+            table(listed, ("WHERE", "WHAT IS ODD")),
+        ]
+    return lines
+
+
+def _row_in_words(row: Row) -> list[str]:
+    if row.text:
+        return ["", row.text]
+    parts = [(message.role, message.content) for message in row.messages]
+    parts += [("chosen", message.content) for message in row.chosen]
+    parts += [("rejected", message.content) for message in row.rejected]
+    return [line for role, content in parts for line in ("", f"[{role}]", content)]

@@ -1,0 +1,57 @@
+"""`hone download`: fetches a model from the Hugging Face Hub; interrupted, it goes on where it was."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+from core.cli import INTERRUPTED
+from core.cli.output import ProgressLine, say, say_json
+from core.errors import HoneError
+from core.events import Failed, Finished, Progress, Warned, decode
+from core.figures import size, whole
+from core.launch import PROJECT
+
+
+def download(options: argparse.Namespace) -> int:
+    """Run the download as a process of its own, as the window does, and follow it. Raises HoneError."""
+    from core.models.source import find_model
+
+    command = [sys.executable, "-P", "-m", "core.models.download", options.source]
+    command += ["--revision", options.revision] if options.revision else []
+    line = ProgressLine()
+    failure = "The download ended without a word; start it again, it goes on where it was."
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=PROJECT)
+    try:
+        for text in process.stdout or ():
+            match decode(text):
+                case Progress() as event:
+                    line.show(_shown(event))
+                case Warned(message=message):
+                    line.note(f"Note: {message}")
+                case Failed(message=message):
+                    failure = message
+                case Finished():
+                    failure = ""
+    except KeyboardInterrupt:
+        process.kill()
+        line.note("Stopped. The same command goes on where it was.")
+        return INTERRUPTED
+    finally:
+        process.wait()
+        line.clear()
+    if failure:
+        raise HoneError(failure, path="model.source")
+    found = find_model(options.source, options.revision)
+    if options.json:
+        say_json({"source": found.source, "commit": found.commit, "folder": str(found.path)})
+    else:
+        say(f"{found.name} is on this machine; train it with hone train --set model.source={found.source}")
+    return 0
+
+
+def _shown(event: Progress) -> str:
+    shown = size if event.unit == "bytes" else whole
+    of = f" of {shown(event.total)} ({event.done / event.total:.0%})" if event.total else ""
+    return f"{event.label} {shown(event.done)}{of}"

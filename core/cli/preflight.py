@@ -1,0 +1,54 @@
+"""Everything about a run that can be wrong before it starts, so that the mistake is told at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from core.cli.datasets import checked
+from core.cli.output import note
+from core.config import RunConfig, unwise
+from core.data.check import no_usable_row
+from core.data.rows import open_rows, require_objective
+from core.errors import HoneError
+from core.figures import size
+from core.hardware import choose_device, disk_free
+from core.models.facts import read_facts
+from core.models.source import find_model
+from core.plan import Plan, make_plan
+
+
+def check_ready(config: RunConfig, runs_folder: Path) -> Plan:
+    """Look at model, data, device and disk as the worker will. Raises HoneError for what would fail; notes on
+    stderr what will run and is likely not what the user wants. Returns the plan of the run."""
+    facts = read_facts(find_model(config.model.source, config.model.revision).path)
+    rows = open_rows(config.data.source)
+    require_objective(rows, config.objective.kind)
+    report = checked(config.data.source)
+    if not report.num_used:
+        raise no_usable_row(config.data.source, report.num_rows, report.problems[0])
+    device = choose_device(config.runtime.device)
+    plan = make_plan(config, facts, device, num_rows=report.num_used)
+    _check_folder(runs_folder, plan.disk_bytes)
+    for mistake in unwise(config):
+        note(f"Note: {mistake.path}: {mistake.message}")
+    if plan.estimate.verdict == "does not fit":
+        best = plan.estimate.suggestions[0] if plan.estimate.suggestions else None
+        advice = f" {best.title} would help." if best else ""
+        wanted, free = size(plan.estimate.peak_bytes), size(plan.estimate.free_bytes)
+        note(f"Note: this run wants about {wanted} and {free} are free on {device.name}; it may run out of "
+             f"memory.{advice}")  # fmt: skip
+    return plan
+
+
+def _check_folder(folder: Path, num_bytes: int) -> None:
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not existing.is_dir():
+        raise HoneError(f"{existing} is a file; give a folder with --runs.")
+    if not os.access(existing, os.W_OK):
+        raise HoneError(f"{existing} cannot be written; mend its permissions or give another folder with --runs.")
+    if (free := disk_free(folder)) < num_bytes:
+        raise HoneError(
+            f"The run will write about {size(num_bytes)} and {size(free)} are free in {existing}; free some "
+            "space or give another folder with --runs."
+        )

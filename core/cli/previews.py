@@ -1,0 +1,152 @@
+"""`hone data show --model` and `hone data stats`: rows in a model's own tokens, asked of the preview worker."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.cli.configs import anchored, change, parsed
+from core.cli.output import ProgressLine, say, say_json, table
+from core.config import RunConfig
+from core.data.lengths import Lengths
+from core.errors import HoneError
+from core.events import Failed, Progress, Warned
+from core.figures import whole
+from core.launch import worker_command, worker_environment
+from core.preview import (
+    Answer,
+    Command,
+    Look,
+    Looked,
+    Measure,
+    Measured,
+    Seen,
+    Sequence,
+    Show,
+    decode_answer,
+    encode,
+)
+
+
+def show_tokens(options: argparse.Namespace) -> int:
+    """Print one row, counted from 1, as the model sees it. Raises HoneError when there is no such row."""
+    config = _config(options)
+    if options.row < 1:
+        raise HoneError(f"Rows are counted from 1; --row {options.row} is none of them.")
+    seen = next(answer for answer in asked(config, Show(rows=(options.row - 1,))) if isinstance(answer, Seen))
+    if not seen.line:
+        raise HoneError(f"{seen.refused}.")
+    if options.json:
+        say_json({**seen.model_dump(exclude={"type"}), "row": options.row})
+        return 0
+    say(f"Row {whole(options.row)}, line {seen.line}, through {config.model.source}")
+    if seen.refused:
+        say(f"This row is left out: {seen.refused}")
+    for sequence in seen.sequences:
+        for line in ("", _text_of(sequence, config.data.max_length), "", _in_words(sequence)):
+            say(line)
+    return 0
+
+
+def show_stats(options: argparse.Namespace) -> int:
+    """Count the tokens of every row, and print how long rows are and what the length limit costs."""
+    config, line = _config(options), ProgressLine()
+    measured = None
+    for answer in asked(config, Measure(is_sample=options.sample)):
+        if isinstance(answer, Progress):
+            line.show(f"{answer.label}: {answer.done / max(1, answer.total):.0%}")
+        elif isinstance(answer, Measured):
+            measured = answer
+    line.clear()
+    assert measured is not None
+    lengths, limit = Lengths.of(measured), config.data.max_length
+    if options.json:
+        say_json({**measured.model_dump(exclude={"type", "trained_at", "width"}), **lengths.summary(limit)})
+        return 0
+    found = f"about, from {whole(measured.num_measured)} of them" if lengths.is_sample else "all counted"
+    say(f"{whole(measured.num_rows)} rows through {config.model.source}, {found}")
+    for text in lengths.in_words(limit):
+        say(text)
+    if measured.reasons:
+        counts = [(whole(count), reason) for reason, count in measured.reasons.items()]
+        say("\n" + table(counts, ("ROWS LEFT OUT", "BECAUSE")))
+    return 0
+
+
+def asked(config: RunConfig, command: Show | Measure) -> Iterator[Answer]:
+    """The worker's answers to one command about the config's data, up to the last. Raises HoneError."""
+    commands: list[Command] = [Look.through(config), command]
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(
+            worker_command("preview"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=worker_environment(),
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(b"".join(encode(command) for command in commands))
+            process.stdin.flush()
+            for line in process.stdout:
+                match decode_answer(line):
+                    case Failed(message=message, path=path):
+                        raise HoneError(message, path=path)
+                    case Warned(message=message):
+                        raise HoneError(message)
+                    case Looked() | None:
+                        continue
+                    case answer:
+                        yield answer
+                        if isinstance(answer, Seen | Measured):
+                            return
+        finally:
+            process.kill()
+        log.seek(0)
+        words = log.read().decode(errors="replace").strip().splitlines()
+        raise HoneError(f"The preview ended unexpectedly: {words[-1][:200] if words else 'memory may be short'}.")
+
+
+def _config(options: argparse.Namespace) -> RunConfig:
+    """The defaults with this data and model, and the changes of --set."""
+    config = RunConfig().with_value("data.source", options.file)
+    texts = dict(change(text) for text in options.changes)
+    values = {path: parsed(config, path, text) for path, text in texts.items()}
+    if options.model:
+        values["model.source"] = options.model
+    return anchored(config.with_values(values), Path.cwd())
+
+
+def _text_of(sequence: Sequence, limit: int) -> str:
+    """The text with its trained stretches marked: green where a terminal shows it, else in ⟦ ⟧."""
+    begin, end = ("\x1b[32;4m", "\x1b[0m") if sys.stdout.isatty() else ("⟦", "⟧")
+    words, was_trained = [], False
+    for place, (text, is_trained, _) in enumerate(sequence.tokens):
+        if place == limit and sequence.num_cut:
+            words.append(end * was_trained + f"\n--- cut here, {whole(sequence.num_cut)} tokens are lost ---\n")
+            was_trained = False
+        if is_trained != was_trained:
+            words.append(begin if is_trained else end)
+        words.append(_printable(text))
+        was_trained = is_trained
+    unseen = sequence.num_tokens - len(sequence.tokens)
+    return "".join(words) + end * was_trained + (f" … and {whole(unseen)} tokens more" if unseen else "")
+
+
+def _printable(text: str) -> str:
+    """Control characters of the data would be orders to the terminal."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else f"\\x{ord(sign):02x}" for sign in text)
+
+
+def _in_words(sequence: Sequence) -> str:
+    kept = sequence.num_tokens - sequence.num_cut
+    cut = f"; {whole(sequence.num_cut)} tokens are cut" if sequence.num_cut else ""
+    pieces = f", in {len(sequence.splits) + 1} pieces" if sequence.splits else ""
+    return f"{whole(sequence.num_trained)} of {whole(kept)} tokens are trained{pieces}{cut}"

@@ -1,0 +1,51 @@
+"""One row of a dataset: what training learns from, or what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+Format = Literal["messages", "prompt", "instruction", "text", "preference"]
+Kind = Literal[
+    "invalid JSON", "not an object", "repeated key", "missing field", "not text", "no answer", "empty answer",
+    "empty message", "empty text", "unknown role", "wrong role order", "not UTF-8", "line too long", "ragged row",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Message:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A usable row. `line` counts from 1 and is where the row begins in its file.
+
+    Raw text has `text` and no messages. A preference pair has its prompt in `messages`, and two answers.
+    """
+
+    line: int
+    messages: tuple[Message, ...]
+    text: str = ""
+    chosen: tuple[Message, ...] = ()
+    rejected: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A row that cannot be used: `reason` says exactly why, `kind` is what it is counted under."""
+
+    line: int
+    reason: str
+    kind: Kind
+
+
+class RowError(Exception):
+    """Raised while a row is read; becomes a Problem of the same kind and reason."""
+
+    def __init__(self, kind: Kind, reason: str) -> None:
+        super().__init__(reason)
+        self.kind: Kind = kind
+        self.reason = reason

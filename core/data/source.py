@@ -1,0 +1,234 @@
+"""Finds a dataset on this machine and the files it is kept in. Knows nothing of rows."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from core import places
+from core.data.row import RowError
+from core.data.tables import read_header
+from core.data.unpack import Packed, unpack
+from core.errors import HoneError
+
+SAMPLE = "sample:"
+HEAD_BYTES = 65_536
+BOM = b"\xef\xbb\xbf"
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+SAMPLE_SUFFIXES = (".jsonl", ".txt")
+TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown")
+TABLE_SUFFIXES = {".csv": ",;\t|", ".tsv": "\t"}
+"""With what may stand between fields."""
+TABLE_FILES = (".parquet", ".arrow")
+SUFFIXES = (*JSON_SUFFIXES, *TEXT_SUFFIXES, *TABLE_SUFFIXES)
+READABLE = "Hone reads .jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt and .md files, and .gz and .zip of them"
+PACKED_KINDS = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"PAR1": "parquet", b"ARROW1": "arrow"}
+STREAM = b"\xff\xff\xff\xff"
+"""How an Arrow file of `datasets` begins."""
+MOST_FILES = 10_000
+OTHER_KINDS = {
+    b"%PDF": "a PDF file",
+    b"\x80\x04": "a Python pickle",
+    b"\xfd7zXZ": "an xz archive",
+    b"\x28\xb5\x2f\xfd": "a zstandard archive",
+    b"SQLite format 3": "a database",
+}
+WIDE_TEXT = (b"\xff\xfe", b"\xfe\xff")
+
+Container = Literal["lines", "list", "text", "table"]
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of rows: one JSON object per line, one JSON list of objects, plain text, or a table of text."""
+
+    path: Path
+    container: Container
+    start: int
+    """Where its first row may begin, in bytes: after a byte order mark, and after a table's header."""
+    num_bytes: int
+    name: str = ""
+    """What it is called within a folder or archive of several files; empty for a lone file."""
+    columns: tuple[str, ...] = ()
+    """Of a table."""
+    separator: str = ""
+    line: int = 1
+    """The line that `start` stands on."""
+
+
+def find_data(source: str) -> Path:
+    """The file or folder that `source` (sample:NAME or a path) names. Raises HoneError(path="data.source")."""
+    source = source.strip()
+    if not source:
+        raise wrong("No dataset is chosen; give sample:poems or the path of a JSONL or text file.")
+    if source.startswith(SAMPLE):
+        return _sample(source)
+    path = Path(source).expanduser()
+    try:
+        if path.is_dir():
+            return path.resolve()
+        if not path.exists():
+            raise wrong(f"{source} does not exist; give the path of a data file.")
+        if not path.is_file():
+            raise wrong(f"{source} is not a file; give the path of a data file.")
+        return path.resolve()
+    except (OSError, ValueError):  # a name too long for the system, or with a NUL in it
+        raise wrong(f"{source[:80]!r} cannot be a path; give the path of a data file.") from None
+
+
+def open_data(source: str) -> tuple[DataFile, ...]:
+    """The files that `source` names, each looked at far enough to know how its rows are kept: one file, those of
+    an archive, or those of a folder, in the order of their names.
+
+    Raises HoneError(path="data.source") for a file that is empty, unreadable, damaged, or of no kind Hone reads.
+    """
+    path = find_data(source)
+    if not path.is_dir():
+        return _files_in(path, source)
+    files = _listed(path, source)
+    if len(files) == 1:
+        return _files_in(files[0], str(files[0]))
+    found: list[DataFile] = []
+    for file in files:
+        inside = file.relative_to(path).as_posix()
+        found += [replace(one, name=f"{inside}/{one.name}".rstrip("/")) for one in _files_in(file, str(file))]
+    return tuple(found)
+
+
+def _listed(folder: Path, source: str) -> list[Path]:
+    """The files of a folder that may hold rows."""
+    suffixes = (*SUFFIXES, *TABLE_FILES, ".gz", ".zip")
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes
+        and path.is_file()
+        and path.stat().st_size
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise wrong(f"{source} is a folder without a data file; {READABLE}.")
+    if len(found) > MOST_FILES:
+        raise wrong(f"{source} is a folder of {len(found):,} files; give one with at most {MOST_FILES:,}.")
+    return found
+
+
+def _files_in(path: Path, source: str) -> tuple[DataFile, ...]:
+    """The file itself, or what is packed in it; an archive within an archive stays closed."""
+    head, size = _head(path, source)
+    kind = next((kind for start, kind in PACKED_KINDS.items() if head.startswith(start)), "")
+    if head.startswith(STREAM) and path.suffix.lower() == ".arrow":
+        kind = "arrow"
+    if not kind:
+        return (_look_at(path, source, head, size),)
+    found = []
+    try:
+        for name, inner in unpack(path, kind, SUFFIXES):
+            shown = f"{name} in {source}" if name else source
+            head, size = _head(inner, shown)
+            found.append(replace(_look_at(inner, shown, head, size), name=name))
+    except Packed as why:
+        raise wrong(f"{source} {why}.") from None
+    return tuple(found)
+
+
+def _head(path: Path, source: str) -> tuple[bytes, int]:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES), path.stat().st_size
+    except OSError as error:
+        raise wrong(f"{source} cannot be read ({error.strerror}); check its permissions.") from None
+
+
+def _look_at(path: Path, source: str, head: bytes, size: int) -> DataFile:
+    _refuse_other_kinds(source, head)
+    start = len(BOM) if head.startswith(BOM) else 0
+    body = head[start:].lstrip()
+    if not body and len(head) == size:
+        raise wrong(f"{source} is empty; give a file with at least one row.")
+    suffix = path.suffix.lower()
+    if suffix in TEXT_SUFFIXES:
+        return DataFile(path, "text", start, size)
+    if suffix in TABLE_SUFFIXES:
+        return _table(path, source, head[start:], start, size)
+    if body[:1] == b"[" and body[1:].lstrip()[:1] in (b"{", b"]", b""):
+        return DataFile(path, "list", start, size)
+    if body[:1] == b"{" or suffix in JSON_SUFFIXES:
+        return DataFile(path, "lines", start, size)
+    raise wrong(f"{source} is neither JSON nor named as text; {READABLE}.")
+
+
+def _table(path: Path, source: str, head: bytes, start: int, size: int) -> DataFile:
+    try:
+        header = read_header(head, TABLE_SUFFIXES[path.suffix.lower()])
+    except RowError as bad:
+        raise wrong(f"{source} cannot be read as a table: {bad.reason}.") from None
+    return DataFile(
+        path, "table", start + header.num_bytes, size,
+        columns=header.columns, separator=header.separator, line=1 + header.num_lines,
+    )  # fmt: skip
+
+
+def fingerprint(source: str) -> str:
+    """The sha256 of the file that `source` names, or of the names and contents of a folder's files.
+
+    Raises HoneError(path="data.source").
+    """
+    path = find_data(source)
+    if not path.is_dir():
+        return _sha256(path, source)
+    parts = [f"{file.relative_to(path).as_posix()} {_sha256(file, str(file))}" for file in _listed(path, source)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _sha256(path: Path, source: str) -> str:
+    try:
+        status = path.stat()
+        key = (str(path), status.st_size, status.st_mtime_ns)
+        if key not in _fingerprints:
+            with path.open("rb") as file:
+                _fingerprints[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise wrong(f"{source} cannot be read ({error.strerror}); check its permissions.") from None
+    return _fingerprints[key]
+
+
+def sample_names() -> list[str]:
+    """Names of the bundled datasets; those of prompts held out for scoring are not for training."""
+    files = (path for path in _samples().glob("*") if path.suffix in SAMPLE_SUFFIXES)
+    return sorted(path.stem for path in files if not path.stem.endswith("-heldout"))
+
+
+def wrong(message: str) -> HoneError:
+    return HoneError(message, path="data.source")
+
+
+_fingerprints: dict[
+    tuple[str, int, int], str
+] = {}  # hashing a large file takes seconds, and the same file comes again
+
+
+def _samples() -> Path:
+    return places.RESOURCES / "samples"
+
+
+def _sample(source: str) -> Path:
+    name = source.removeprefix(SAMPLE)
+    for suffix in SAMPLE_SUFFIXES:
+        if re.fullmatch(r"[\w-]{1,64}", name) and (path := _samples() / f"{name}{suffix}").is_file():
+            return path
+    known = ", ".join(SAMPLE + name for name in sample_names()) or "none in this installation"
+    raise wrong(f"{source[:80]} is not a bundled dataset; there is {known}.")
+
+
+def _refuse_other_kinds(source: str, head: bytes) -> None:
+    if head.startswith(WIDE_TEXT):
+        raise wrong(f"{source} is text in UTF-16; save it as UTF-8.")
+    for start, kind in OTHER_KINDS.items():
+        if head.startswith(start):
+            raise wrong(f"{source} is {kind}; {READABLE}.")
+    if b"\0" in head:
+        raise wrong(f"{source} is not text: it holds zero bytes; {READABLE}.")

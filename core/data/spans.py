@@ -1,0 +1,228 @@
+"""Where each row of a file begins and ends. Reads the bytes once and keeps eight of its own per row."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from array import array
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from core.data.source import DataFile
+from core.data.tables import find_records
+
+BLOCK_BYTES = 4 * 2**20
+CHUNK_BYTES = 1500
+"""Most bytes in a row of raw text: near 400 tokens of English, 500 of Chinese, so that few rows are cut."""
+MAX_ROW_BYTES = 16 * 2**20
+NEAR_BYTES = 8 * 2**20
+NOT_SPACE = re.compile(rb"\S")
+OPEN_QUOTE = "opens a quote that is never closed"
+STRING = rb'"(?:[^"\\]++|\\.)*+"'
+
+
+def _nested(inner: bytes) -> bytes:
+    return rb'[\[{](?:[^\[\]{}"]++|' + STRING + inner + rb")*+[\]}]"
+
+
+# Whole values up to three levels deep are one match, so that a row costs one step and not one per sign in it.
+SHALLOW = _nested(b"|" + _nested(b"|" + _nested(b"")))
+STRUCTURE = re.compile(SHALLOW + b"|" + STRING + rb'|["\[\]{},]', re.DOTALL)
+STRING_PART = re.compile(rb'\\.|"', re.DOTALL)
+
+
+class Span(NamedTuple):
+    """Bytes `start` to `end` of a file; `line` is the line where they begin, counting from 1.
+
+    `flaw` is set where a JSON list breaks off, which is its last span, and where a quote in a table stays open.
+    """
+
+    start: int
+    end: int
+    line: int
+    flaw: str = ""
+
+
+class LineSpans:
+    """One row per line that is not blank. Built at disk speed: the only work is finding line ends."""
+
+    def __init__(self, file: BinaryIO, data: DataFile) -> None:
+        self._start = data.start
+        self._ends = _line_ends(file, data)
+        lengths = np.diff(self._ends, prepend=data.start - 1) - 1
+        self._lines = None if lengths.all() and lengths.min(initial=2) > 1 else self._find_rows(file, lengths)
+
+    def __len__(self) -> int:
+        return len(self._ends if self._lines is None else self._lines)
+
+    def __getitem__(self, index: int) -> Span:
+        line = index if self._lines is None else int(self._lines[index])
+        start = int(self._ends[line - 1]) + 1 if line else self._start
+        return Span(start, int(self._ends[line]), line + 1)
+
+    def _find_rows(self, file: BinaryIO, lengths: np.ndarray) -> np.ndarray:
+        """Numbers of the lines that hold more than an end of line: a lone carriage return is one too."""
+        filled = lengths > 1
+        for line in np.flatnonzero(lengths == 1):
+            file.seek(int(self._ends[line]) - 1)
+            filled[line] = file.read(1) != b"\r"
+        return np.flatnonzero(filled)
+
+
+class ListedSpans:
+    """Rows that had to be found one after another: objects of a JSON list, or pieces of a text."""
+
+    def __init__(self, spans: Iterator[Span]) -> None:
+        self._starts, self._ends, self._lines = array("q"), array("q"), array("q")
+        self._flaws: dict[int, str] = {}
+        for span in spans:
+            self._starts.append(span.start)
+            self._ends.append(span.end)
+            self._lines.append(span.line)
+            if span.flaw:
+                self._flaws[len(self._lines) - 1] = span.flaw
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, index: int) -> Span:
+        return Span(self._starts[index], self._ends[index], self._lines[index], self._flaws.get(index, ""))
+
+
+Spans = LineSpans | ListedSpans
+
+
+def find_spans(file: BinaryIO, data: DataFile) -> Spans:
+    """Every row of a file."""
+    return LineSpans(file, data) if data.container == "lines" else ListedSpans(iterate_spans(file, data))
+
+
+def first_spans(file: BinaryIO, data: DataFile, count: int) -> list[Span]:
+    """The first rows of a file, without a look at the rest; fewer than asked for when they are very long."""
+    nearby = itertools.takewhile(lambda span: span.start < data.start + NEAR_BYTES, iterate_spans(file, data))
+    return list(itertools.islice(nearby, count))
+
+
+def iterate_spans(file: BinaryIO, data: DataFile) -> Iterator[Span]:
+    """Every row of a file, one after another."""
+    find = {"lines": _in_lines, "list": _in_list, "text": _in_text, "table": _in_table}[data.container]
+    return find(file, data)
+
+
+def _line_ends(file: BinaryIO, data: DataFile) -> np.ndarray:
+    """Offset of each newline, and of the file's end where its last line has none. Shape [lines], int64."""
+    # Not mapped into memory: a file cut short by another program while mapped would kill this one.
+    buffer = bytearray(BLOCK_BYTES)
+    view, found, offset = np.frombuffer(buffer, np.uint8), [], data.start
+    file.seek(offset)
+    while count := file.readinto(buffer):  # type: ignore[attr-defined]
+        found.append(np.flatnonzero(view[:count] == ord("\n")) + offset)
+        offset += count
+    ends = np.concatenate(found) if found else np.zeros(0, np.int64)
+    if offset > data.start and (not len(ends) or ends[-1] != offset - 1):
+        ends = np.append(ends, offset)
+    return ends
+
+
+def _in_lines(file: BinaryIO, data: DataFile) -> Iterator[Span]:
+    file.seek(data.start)
+    offset = data.start
+    for line in itertools.count(1):
+        content = file.readline(MAX_ROW_BYTES + 1)
+        if not content:
+            return
+        end = offset + len(content) - content.endswith(b"\n")
+        if content.rstrip(b"\r\n"):
+            yield Span(offset, end, line)
+        offset += len(content)
+        if len(content) > MAX_ROW_BYTES:
+            return
+
+
+def _in_table(file: BinaryIO, data: DataFile) -> Iterator[Span]:
+    for record in find_records(file, data.start, data.line, data.separator):
+        yield Span(record.start, record.end, record.line, OPEN_QUOTE if record.is_open else "")
+
+
+def _in_text(file: BinaryIO, data: DataFile) -> Iterator[Span]:
+    """Whole paragraphs up to CHUNK_BYTES together; a longer one is cut at a line end, else at a space."""
+    file.seek(data.start)
+    block, at, offset, line, ended = b"", 0, data.start, 1, False
+    while True:
+        if len(block) - at <= CHUNK_BYTES and not ended:
+            more = file.read(BLOCK_BYTES)
+            block, offset, at, ended = block[at:] + more, offset + at, 0, not more
+        letter = NOT_SPACE.search(block, at)
+        start = letter.start() if letter else len(block)
+        line += block.count(b"\n", at, start)
+        at = start
+        if letter and (ended or len(block) - at > CHUNK_BYTES):
+            cut = _cut(block, at)
+            yield Span(offset + at, offset + at + len(block[at:cut].rstrip()), line)
+            line += block.count(b"\n", at, cut)
+            at = cut
+        elif ended:
+            return
+
+
+def _cut(text: bytes, start: int) -> int:
+    """Where the piece of a text that begins at `start` ends."""
+    limit = start + CHUNK_BYTES
+    if len(text) <= limit:
+        return len(text)
+    for between in (b"\n\n", b"\n\r\n", b"\n", b" "):
+        if (found := text.rfind(between, start + 1, limit)) > 0:
+            return found + len(between)
+    while limit > start + CHUNK_BYTES - 4 and text[limit] & 0xC0 == 0x80:  # never inside a character of UTF-8
+        limit -= 1
+    return limit
+
+
+def _in_list(file: BinaryIO, data: DataFile) -> Iterator[Span]:
+    """The values of one JSON list. Only brackets, commas and strings are looked at, so that one broken value
+    does not hide the others; whether a value is valid is for its reader to say."""
+    start, start_line, line, depth, in_string, closed = -1, 1, 1, 0, False, False
+    for offset, block in _blocks(file, data.start):
+        at = block.index(b"[") + 1 if offset == data.start else 0
+        counted = 0
+        while found := (NOT_SPACE if start < 0 else STRING_PART if in_string else STRUCTURE).search(block, at):
+            here, at, sign = found.start(), found.end(), found[0]
+            if start < 0:
+                line += block.count(b"\n", counted, here)
+                start, start_line, counted, at = offset + here, line, here, here
+                if closed:
+                    yield Span(start, start, line, "text follows the end of the list")
+                    return
+            elif in_string:
+                in_string = sign != b'"'
+            elif sign == b'"':
+                in_string = True
+            elif len(sign) > 1:
+                continue
+            elif sign in b"[{":
+                depth += 1
+            elif sign in b"]}" and depth:
+                depth -= 1
+            elif depth == 0 and sign in b",]":
+                if offset + here > start or sign == b",":
+                    yield Span(start, offset + here, start_line)
+                start, closed = -1, sign == b"]"
+        line += block.count(b"\n", counted)
+    if start >= 0 and (depth or in_string):
+        yield Span(start, data.num_bytes, start_line, "the file breaks off in the middle of this row")
+    elif not closed:
+        if start >= 0:
+            yield Span(start, data.num_bytes, start_line)
+        yield Span(data.num_bytes, data.num_bytes, line, "the list is not closed with ]")
+
+
+def _blocks(file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes]]:
+    """The file from `offset` in pieces, each with its place; none ends between a backslash and what it escapes."""
+    file.seek(offset)
+    while block := file.read(BLOCK_BYTES):
+        if (len(block) - len(block.rstrip(b"\\"))) % 2:
+            block += file.read(1)
+        yield offset, block
+        offset += len(block)

@@ -1,0 +1,180 @@
+"""Files inside other files: gzip and zip archives, Parquet and Arrow tables, written out once into the cache.
+
+Nothing is loaded whole, no archive chooses where its files go, and none may grow without bound.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import lzma
+import shutil
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from core import places
+from core.errors import HoneError
+
+BLOCK_BYTES = 2**20
+FREE_BYTES = 256 * 2**20
+"""Least disk space left when something is unpacked."""
+SMALL_BYTES = 64 * 2**20
+MOST_RATIO = 200
+"""Text shrinks to a fifth, tables of numbers to a fiftieth; what is far beyond is made to fill disks."""
+MOST_FILES = 10_000
+ROWS_AT_ONCE = 512
+
+
+class Packed(Exception):  # noqa: N818
+    """Why an archive or table cannot be unpacked: the end of a sentence that begins with its name."""
+
+
+def unpack(path: Path, kind: str, suffixes: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """The files in a "gzip", "zip", "parquet" or "arrow" file, each with the name it has there, "" for a lone one.
+
+    Of a zip archive those with one of the suffixes. Raises Packed, or HoneError when the cache cannot be written.
+    """
+    status = path.stat()
+    key = hashlib.sha256(f"{path} {status.st_size} {status.st_mtime_ns} {kind}".encode()).hexdigest()[:32]
+    target = places.cache_folder() / "data" / key
+    if not (target / "names.json").is_file():
+        staged = target.with_name(f".{key}-{uuid.uuid4().hex}")
+        try:
+            staged.mkdir(parents=True)
+            names = UNPACKERS[kind](path, staged, suffixes)
+            (staged / "names.json").write_text(json.dumps(names))
+            shutil.rmtree(target, ignore_errors=True)
+            staged.rename(target)
+        except OSError as error:
+            if not (target / "names.json").is_file():  # else another process was quicker
+                raise HoneError(
+                    f"{path.name} cannot be unpacked into {target.parent} ({error.strerror or error}).",
+                    path="data.source",
+                ) from None
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    names = json.loads((target / "names.json").read_text())
+    return [(shown, target / name) for shown, name in names]
+
+
+def _gzip(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+    inner = path.name.removesuffix(".gz") if path.suffix == ".gz" else path.name
+    try:
+        with gzip.open(path) as packed:
+            _copy(packed, target / _plain(inner), path.stat().st_size)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise Packed("is a damaged gzip archive: it breaks off or was changed; get it again") from None
+    return [("", _plain(inner))]
+
+
+def _zip(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            for member in members:
+                place = PurePosixPath(member.filename.replace("\\", "/"))
+                if place.is_absolute() or ".." in place.parts or ":" in member.filename[:2]:
+                    raise Packed("is a zip archive that names files outside itself, so nothing in it is opened")
+            wanted = [member for member in members if _is_data(member.filename, suffixes)]
+            if not wanted:
+                raise Packed(f"is a zip archive without a file that Hone reads ({', '.join(suffixes)})")
+            if len(wanted) > MOST_FILES:
+                raise Packed(f"is a zip archive of {len(wanted):,} files; Hone opens at most {MOST_FILES:,}")
+            for number, member in enumerate(sorted(wanted, key=lambda member: member.filename)):
+                name = f"{number:05d}-{_plain(PurePosixPath(member.filename).name)}"
+                with archive.open(member) as packed:
+                    _copy(packed, target / name, path.stat().st_size)
+                found.append((member.filename if len(wanted) > 1 else "", name))
+    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError):
+        raise Packed("is a damaged zip archive; get it again") from None
+    except (RuntimeError, NotImplementedError):
+        raise Packed("is a zip archive with a password, or packed in a way that cannot be opened here") from None
+    return found
+
+
+def _table(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise Packed("is a table that needs pyarrow to be read, which is not installed") from None
+    try:
+        with (target / "rows.jsonl").open("w", encoding="utf-8", errors="replace") as file:
+            for batch in _batches(path):
+                for row in batch.to_pylist():
+                    file.write(json.dumps(row, ensure_ascii=False, default=_as_text) + "\n")
+                _require_space(target)
+    except (pa.ArrowException, ValueError, OSError) as error:
+        if getattr(error, "errno", None) is not None:
+            raise  # the disk's, not the table's
+        raise Packed(f"is a damaged table ({str(error).splitlines()[0][:120]}); get it again") from None
+    return [("", "rows.jsonl")]
+
+
+def _batches(path: Path) -> Iterator[Any]:
+    """A table's rows, a few hundred at a time."""
+    import pyarrow as pa
+
+    with path.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(b"PAR1"):
+        import pyarrow.parquet as parquet
+
+        with parquet.ParquetFile(path) as table:
+            yield from table.iter_batches(ROWS_AT_ONCE)
+        return
+    with pa.memory_map(str(path)) as source:
+        if start == b"ARROW1":
+            reader = pa.ipc.open_file(source)
+            batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+        else:
+            batches = iter(pa.ipc.open_stream(source))
+        for batch in batches:
+            for first in range(0, batch.num_rows, ROWS_AT_ONCE):
+                yield batch.slice(first, ROWS_AT_ONCE)
+
+
+def _copy(packed: IO[bytes] | gzip.GzipFile, target: Path, packed_bytes: int) -> None:
+    num_bytes = 0
+    with target.open("wb") as file:
+        while block := packed.read(BLOCK_BYTES):
+            num_bytes += len(block)
+            if num_bytes > SMALL_BYTES and num_bytes > MOST_RATIO * packed_bytes:
+                raise Packed(f"grows to over {MOST_RATIO} times its size when unpacked, which no honest data does")
+            if num_bytes % (64 * BLOCK_BYTES) < BLOCK_BYTES:
+                _require_space(target.parent)
+            file.write(block)
+
+
+def _require_space(folder: Path) -> None:
+    if shutil.disk_usage(folder).free < FREE_BYTES:
+        raise Packed("does not fit on the disk when unpacked; free some space")
+
+
+def _is_data(name: str, suffixes: tuple[str, ...]) -> bool:
+    place = PurePosixPath(name)
+    hidden = any(part.startswith((".", "__MACOSX")) for part in place.parts)
+    return place.suffix.lower() in suffixes and not hidden
+
+
+def _plain(name: str) -> str:
+    """A file name from an archive, without what a file system might take amiss; its suffix stays."""
+    kept = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in name)
+    return kept[-80:].lstrip(".") or "data"
+
+
+def _as_text(value: Any) -> str:
+    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
+
+
+UNPACKERS: dict[str, Callable[[Path, Path, tuple[str, ...]], list[tuple[str, str]]]] = {
+    "gzip": _gzip,
+    "zip": _zip,
+    "parquet": _table,
+    "arrow": _table,
+}

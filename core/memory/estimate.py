@@ -1,0 +1,171 @@
+"""The estimate: the peak of a run in named parts, its moment, its band, the verdict, and what to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from core.config import RunConfig
+from core.hardware import Device
+from core.memory.context import context_bytes, slack_bytes
+from core.memory.moments import MOMENTS, Moment
+from core.memory.rows import Found, Row, find_rows, peak_of
+from core.memory.sampling import sampling_bytes
+from core.memory.stack import Stack, resolve
+from core.memory.suggestions import Suggestion, suggest
+from core.memory.training import num_trainable, optimizer_bytes
+from core.memory.weights import load_bytes, weights
+from core.models.facts import ModelFacts
+
+PART_NAMES = (
+    "weights", "constants", "adapter", "gradients", "optimizer", "activations", "recompute", "head_and_loss",
+    "workspace", "context", "margin",
+)  # fmt: skip
+Verdict = Literal["fits", "tight", "does not fit"]
+BAND = 0.10
+"""Half-width of the band as a share of the peak, until runs on this machine have been measured."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Memory of a run on one device, in bytes."""
+
+    peak_bytes: int
+    """What the worker's process takes on the device at the worst moment."""
+    parts: dict[str, int]
+    """The peak by PART_NAMES, in that order; they add up to it exactly. What is not alive at that moment is 0."""
+    margin_bytes: int
+    """The band: the true peak is expected within peak_bytes ± margin_bytes."""
+    moment: str
+    """When the peak is reached, in words: "the backward pass of a layer"."""
+    moments: dict[str, int]
+    """The peak of each moment, by its words."""
+    verdict: Verdict
+    free_bytes: int
+    """What the device has free for it now."""
+    total_bytes: int
+    others_bytes: int
+    """What other processes use on the device now."""
+    suggestions: list[Suggestion] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    """Why the estimate is less sure than usual, one sentence each."""
+
+    @property
+    def allocated_bytes(self) -> int:
+        """The peak of tensors alone, as torch's max_memory_allocated counts it."""
+        return self.peak_bytes - self.parts["context"] - self.parts["margin"]
+
+
+def estimate(
+    config: RunConfig, facts: ModelFacts, device: Device, *, longest_row: int = 0, with_suggestions: bool = True
+) -> Estimate:
+    """What a run of `config` on this model and device will take.
+
+    `longest_row` is the longest row of the data in tokens, when it is known; without it, rows as long as
+    data.max_length are expected. Raises nothing: any valid config has an estimate.
+    """
+    stack = resolve(config, facts, device, longest_row)
+    rows = find_rows(facts.family, stack.mode(facts), _loss(facts, stack))
+    found = _moments(config, facts, stack, rows)
+    fixed = {"context": context_bytes(device), "margin": slack_bytes(device, found)}
+    worst = max(found, key=lambda moment: moment.num_bytes)
+    parts = {name: worst.parts.get(name, 0) + fixed.get(name, 0) for name in PART_NAMES}
+    peak = sum(parts.values())
+    margin = round(BAND * peak)
+    notes = _notes(facts, stack, rows)
+    result = Estimate(
+        peak_bytes=peak,
+        parts=parts,
+        margin_bytes=margin,
+        moment=worst.words,
+        moments={moment.words: moment.num_bytes + sum(fixed.values()) for moment in found},
+        verdict=_verdict(peak, margin, device.free_bytes, is_sure=not notes),
+        free_bytes=device.free_bytes,
+        total_bytes=device.total_bytes,
+        others_bytes=device.others_bytes,
+        notes=notes,
+    )
+    if with_suggestions:
+        result.suggestions.extend(
+            suggest(config, facts, result, lambda changed: estimate(
+                changed, facts, device, longest_row=longest_row, with_suggestions=False
+            ))
+        )  # fmt: skip
+    return result
+
+
+def _moments(config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found) -> list[Moment]:
+    base = weights(facts, stack)
+    gradients = num_trainable(facts, stack) * stack.adapter_bytes
+    standing = {
+        "weights": base.num_bytes,
+        "constants": base.constants_bytes,
+        "adapter": 0 if stack.is_full else gradients,
+        "optimizer": optimizer_bytes(facts, stack),
+    }
+    units, layers = stack.units(facts), facts.num_layers
+    step, evaluation = rows.sections["again" if stack.accumulates else "once"], rows.sections["evaluation"]
+    traced = {
+        "loss": _head(step, units, layers),
+        "layer": peak_of([*step.forward, *step.layer], units, layers),
+        "evaluation": max(
+            _head(evaluation, units, layers),
+            peak_of(evaluation.forward, units, layers),
+            key=lambda parts: sum(parts.values()),
+        ),
+    }
+    workspace = base.largest_linear * stack.compute_bytes
+    other = {
+        "load": {"optimizer": 0, "workspace": load_bytes(facts, stack)},
+        "step": {"gradients": gradients},
+        "sampling": {
+            "gradients": gradients,
+            "activations": sampling_bytes(config, facts, stack),
+            "workspace": workspace,
+        },
+    }
+    moments = []
+    for name, words in MOMENTS.items():
+        parts = {**standing, **(traced.get(name) or other[name])}
+        # Rows were traced with adapters on every layer of their kind; fewer targets have fewer gradients.
+        parts["gradients"] = min(parts.get("gradients", 0), gradients)
+        moments.append(Moment(words, parts))
+    return moments
+
+
+def _loss(facts: ModelFacts, stack: Stack) -> Literal["chunked", "single", "full"]:
+    """The form of the loss: chunked in several chunks, in a single one, or full."""
+    if stack.loss == "full":
+        return "full"
+    return "single" if stack.rows * (stack.length - 1) <= stack.chunk(facts) else "chunked"
+
+
+def _head(row: Row, units: dict[str, int], layers: int) -> dict[str, int]:
+    parts = peak_of(row.head, units, layers)
+    if row.is_beyond:
+        for part, amount in peak_of([row.stash], units, layers).items():
+            parts[part] = parts.get(part, 0) + amount
+    return parts
+
+
+def _verdict(peak: int, margin: int, free: int, is_sure: bool) -> Verdict:
+    if peak > free:
+        return "does not fit"
+    return "fits" if is_sure and peak + margin <= free else "tight"
+
+
+def _notes(facts: ModelFacts, stack: Stack, rows: Found) -> tuple[str, ...]:
+    notes = []
+    if not facts.is_modelled:
+        notes.append(
+            f"Hone does not know how {facts.family or 'this model'} computes, so activations are a guess."
+        )
+    elif not rows.is_own_family:
+        notes.append(
+            f"What {facts.family} keeps for its backward pass was not traced; that of another family stands in."
+        )
+    if stack.attention != rows.mode.attention:
+        notes.append("Eager attention was not traced for this mode; its length × length scores are not counted.")
+    if facts.num_expert and stack.quantization != "none":
+        notes.append("Its experts stay unquantised: bitsandbytes does not reach them.")
+    return tuple(notes)

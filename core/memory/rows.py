@@ -1,0 +1,115 @@
+"""What each family keeps in training: rows that were traced on toys, and their value for a model and a batch."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from core import places
+from core.memory.modes import Mode
+
+STAND_IN = "llama"
+"""The family whose rows stand in for those of a family that has none."""
+SAME_AS = {"mistral": "llama", "ministral": "llama", "ministral3": "llama", "olmo3": "olmo2"}
+"""Families whose layers compute what another family's do; they have no file of their own."""
+
+Section = Literal["once", "again", "evaluation"]
+"""The first batch of a step, a later one that finds gradients in place, and a scored one."""
+Parts = dict[str, int]
+Written = dict[str, float | list[float]]
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The bytes of one moment: a sum over products of (fixed + number of layers × per_layer) × product."""
+
+    terms: tuple[tuple[str, str, float, float], ...]
+    """Part, product, bytes per unit: fixed, and per layer."""
+    totals: tuple[tuple[str, float, float], ...]
+    """The same with the parts taken together."""
+
+    def num_bytes(self, units: dict[str, int], num_layers: int) -> float:
+        return sum([(fixed + num_layers * per_layer) * units[name] for name, fixed, per_layer in self.totals])
+
+    def parts(self, units: dict[str, int], num_layers: int) -> Parts:
+        """Bytes by part."""
+        found: dict[str, float] = {}
+        for part, name, fixed, per_layer in self.terms:
+            found[part] = found.get(part, 0) + (fixed + num_layers * per_layer) * units[name]
+        return {part: round(amount) for part, amount in found.items()}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The peaks of one mode in one section, beside what stands all the time."""
+
+    stash: Peak
+    """What stands when the head begins."""
+    forward: tuple[Peak, ...]
+    layer: tuple[Peak, ...]
+    """Of the backward passes of layers; empty in an evaluation."""
+    head: tuple[Peak, ...]
+    """Of head and loss; beyond the stash where `is_beyond`."""
+    is_beyond: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """The rows of the mode that was asked for, or of one that stands in for it."""
+
+    sections: dict[Section, Row]
+    mode: Mode
+    is_own_family: bool
+
+
+def find_rows(family: str, mode: Mode, loss: Literal["chunked", "single", "full"]) -> Found:
+    """The rows of a family and mode; those of the nearest mode, or of Llama, where there are none."""
+    known = SAME_AS.get(family, family)
+    is_own = bool(_file(known))
+    return _find(known if is_own else STAND_IN, mode, loss, is_own)
+
+
+def peak_of(peaks: Iterable[Peak], units: dict[str, int], num_layers: int) -> Parts:
+    """The bytes by part of the largest peak; nothing when there are none."""
+    largest = max(peaks, key=lambda peak: peak.num_bytes(units, num_layers), default=None)
+    return largest.parts(units, num_layers) if largest else {}
+
+
+@functools.lru_cache(maxsize=256)
+def _find(family: str, mode: Mode, loss: str, is_own: bool) -> Found:
+    written = _file(family)
+    rows, heads = written["rows"], written["heads"]
+    stand_in = next(m for m in mode.stand_ins() if m.name in rows)
+    head = next((heads[name] for m in mode.stand_ins() if (name := f"{m.head} {loss}") in heads), None)
+    sections: dict[Section, Row] = {}
+    for section in ("once", "again", "evaluation"):
+        found = rows[stand_in.name][section]
+        sections[section] = Row(
+            stash=_read(found["stash"]),
+            forward=tuple(map(_read, found.get("forward", ()))),
+            layer=tuple(map(_read, found.get("layer", ()))),
+            head=tuple(map(_read, head[section] if head else found["head"])),
+            is_beyond=head is not None,
+        )
+    return Found(sections, stand_in, is_own)
+
+
+def _read(written: Written) -> Peak:
+    terms, totals = [], {}
+    for key, value in written.items():
+        part, name = key.split(" ")
+        fixed, per_layer = value if isinstance(value, list) else (value, 0)
+        terms.append((part, name, fixed, per_layer))
+        before = totals.get(name, (0, 0))
+        totals[name] = (before[0] + fixed, before[1] + per_layer)
+    return Peak(tuple(terms), tuple((name, *amounts) for name, amounts in totals.items()))
+
+
+@functools.cache
+def _file(family: str) -> dict:
+    """The content of a family's file; empty when it has none."""
+    path = places.RESOURCES / "activations" / f"{family}.json"
+    return json.loads(path.read_bytes()) if family.isidentifier() and path.is_file() else {}

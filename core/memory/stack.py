@@ -1,0 +1,116 @@
+"""How a run computes, resolved from its config and device: number formats, attention, loss, lengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from core.config import Lora, RunConfig
+from core.hardware import Device
+from core.memory.modes import Mode
+from core.memory.symbols import values
+from core.models.facts import ModelFacts
+from core.models.families import FAMILIES
+
+CHUNK_SCORES = 2**24
+"""Scores (tokens × vocabulary) that the chunked loss holds at once."""
+ATTENTION_LAYERS = frozenset(name for family in FAMILIES.values() for name in (*family.qkv, family.output))
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Everything about the computation that decides bytes, and nothing that does not."""
+
+    device: Literal["cpu", "cuda", "mps"]
+    compute_bytes: Literal[2, 4]
+    """Bytes of an activation."""
+    weight_bytes: Literal[2, 4]
+    """Bytes of an unquantised weight: full fine-tuning holds fp32 weights whatever it computes in."""
+    adapter_bytes: Literal[2, 4]
+    """Bytes of a trained weight, its gradient and each of its 32-bit optimizer states."""
+    quantization: Literal["none", "int8", "nf4", "fp4"]
+    double_quantization: bool
+    upcast: bool
+    attention: Literal["sdpa", "eager"]
+    checkpointing: bool
+    loss: Literal["chunked", "full"]
+    is_full: bool
+    """Whether every weight is trained."""
+    rank: int
+    dropout: float
+    targets: tuple[str, ...]
+    optimizer: Literal["adamw", "adamw_8bit", "sgd"]
+    rows: int
+    """Sequences computed at once."""
+    length: int
+    """Tokens of the longest of them."""
+    accumulates: bool
+    """Whether a step takes several batches, so that later ones find gradients in place."""
+
+    def mode(self, facts: ModelFacts) -> Mode:
+        """The way of training whose activations this stack keeps."""
+        only_attention = not self.is_full and set(self.targets) <= ATTENTION_LAYERS
+        return Mode(
+            device="cpu" if self.device == "cpu" else "cuda",
+            bits=32 if self.compute_bytes == 4 else 16,
+            base="nf4" if self.quantization == "fp4" else self.quantization,
+            method="full" if self.is_full else "lora32" if self.adapter_bytes == 4 else "lora16",
+            checkpointing=self.checkpointing,
+            attention=self.attention,
+            targets="attention" if only_attention else "all",
+            dropout=self.dropout > 0,
+            upcast=self.upcast and self.compute_bytes == 2,
+            tied=self.is_full and facts.tied,
+            windowed=0 < facts.sliding_window < self.length,
+        )
+
+    def chunk(self, facts: ModelFacts) -> int:
+        """Tokens that go through the head together when the loss is chunked."""
+        return max(1, CHUNK_SCORES // facts.vocab)
+
+    def units(self, facts: ModelFacts) -> dict[str, int]:
+        """What every product of dimensions is for the largest batch. All tokens but the first of a row may be
+        trained ones."""
+        trained = max(1, self.rows * (self.length - 1))
+        return values(
+            facts, rows=self.rows, length=self.length, trained=trained, chunk=self.chunk(facts), rank=self.rank
+        )
+
+
+def resolve(config: RunConfig, facts: ModelFacts, device: Device, longest_row: int = 0) -> Stack:
+    """The stack that a config means on a device. `longest_row` is the longest row of the data in tokens, when it
+    is known: no batch is longer than it."""
+    method, model, memory = config.method, config.model, config.memory
+    lora = method if isinstance(method, Lora) else None
+    compute = compute_bytes(config, device)
+    length = config.data.max_length
+    if longest_row and not config.data.packing:
+        length = min(length, longest_row)
+    attention = facts.attention if model.attention == "auto" else model.attention
+    return Stack(
+        device=device.kind,
+        compute_bytes=compute,
+        weight_bytes=4 if lora is None else compute,
+        adapter_bytes=2 if lora and memory.adapter_dtype == "bf16" else 4,
+        quantization=model.quantization,
+        double_quantization=model.double_quantization,
+        upcast=memory.upcast and model.quantization != "none",
+        attention="eager" if attention == "eager" else "sdpa",
+        checkpointing=memory.activation_checkpointing,
+        loss=memory.loss,
+        is_full=lora is None,
+        rank=lora.rank if lora else 0,
+        dropout=lora.dropout if lora else 0.0,
+        targets=lora.targets if lora else (),
+        optimizer=config.optim.optimizer,
+        rows=config.optim.batch_size,
+        length=length,
+        accumulates=config.optim.accumulation > 1,
+    )
+
+
+def compute_bytes(config: RunConfig, device: Device) -> Literal[2, 4]:
+    """Bytes of a number in what the model computes in: auto is 16-bit on a GPU and fp32 on the CPU."""
+    if config.model.dtype == "auto":
+        return 4 if device.kind == "cpu" else 2
+    return 4 if config.model.dtype == "fp32" else 2

@@ -1,0 +1,143 @@
+"""What to change: single changes of a config, each with the bytes it saves, its cost in words, and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core import figures
+from core.config import Lora, RunConfig
+from core.models.facts import ModelFacts
+
+if TYPE_CHECKING:
+    from core.memory.estimate import Estimate
+
+WORTHWHILE = 0.005
+"""A change is offered when it moves the peak by at least this share."""
+MOST = 6
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One change that has been estimated. `saved_bytes` is negative when the change takes room for more."""
+
+    title: str
+    changes: dict[str, Any]
+    """New values by config path, for RunConfig.with_values."""
+    saved_bytes: int
+    cost: str
+    """What it costs or brings, in words."""
+    verdict: str
+    """Of the changed run."""
+
+    @property
+    def amount(self) -> str:
+        """The change of the peak as a button shows it: "−1.8 GiB"."""
+        sign = "−" if self.saved_bytes >= 0 else "+"
+        return sign + figures.size(abs(self.saved_bytes))
+
+
+Change = tuple[str, dict[str, Any], str, int]
+"""Title, changes, cost in words, and the rank of that cost: 0 none, 1 speed, 2 quality."""
+
+
+def suggest(
+    config: RunConfig, facts: ModelFacts, now: Estimate, estimate_of: Callable[[RunConfig], Estimate]
+) -> list[Suggestion]:
+    """The changes worth making: what saves memory while the run does not fit comfortably, and what the spare
+    memory could be used for when it does. Best first: what makes it fit, then the least cost, then most bytes."""
+    if now.verdict == "fits":
+        return _tried(_larger(config, facts), config, now, estimate_of, is_larger=True)[:3]
+    return _tried(_smaller(config, facts), config, now, estimate_of, is_larger=False)[:MOST]
+
+
+def _tried(
+    changes: Iterator[Change], config: RunConfig, now: Estimate, estimate_of: Callable[[RunConfig], Estimate],
+    is_larger: bool,
+) -> list[Suggestion]:  # fmt: skip
+    found = []
+    for title, values, cost, rank in changes:
+        then = estimate_of(changed(config, values))
+        saved = now.peak_bytes - then.peak_bytes
+        suggestion = Suggestion(title, values, saved, cost, then.verdict)
+        if is_larger and then.verdict == "fits":
+            found.append(((rank, 0, saved), suggestion))
+        elif not is_larger and saved >= WORTHWHILE * now.peak_bytes:
+            fit = ("fits", "tight", "does not fit").index(then.verdict)
+            found.append(((fit, rank, -saved), suggestion))
+    return [suggestion for _, suggestion in sorted(found, key=lambda pair: pair[0])]
+
+
+def changed(config: RunConfig, values: dict[str, Any]) -> RunConfig:
+    """The config with values known to be valid, without the cost of validating everything again."""
+    if any(path.endswith(".kind") for path in values):
+        return config.with_values(values)
+    sections: dict[str, dict[str, Any]] = {}
+    for path, value in values.items():
+        section, _, name = path.partition(".")
+        sections.setdefault(section, {})[name] = value
+    updated = {name: getattr(config, name).model_copy(update=new) for name, new in sections.items()}
+    return config.model_copy(update=updated)
+
+
+def _smaller(config: RunConfig, facts: ModelFacts) -> Iterator[Change]:
+    model, memory, optim, method = config.model, config.memory, config.optim, config.method
+    if memory.loss == "full":
+        yield "Score the vocabulary in slices", {"memory.loss": "chunked"}, "no cost", 0
+    if model.attention == "eager" and facts.attention == "sdpa":
+        yield "Use sdpa attention", {"model.attention": "auto"}, "no cost, faster", 0
+    if memory.upcast and model.quantization != "none":
+        yield "Leave norms, embeddings and head in 16 bits", {"memory.upcast": False}, "little cost", 0
+    if optim.batch_size > 1:
+        half = max(1, optim.batch_size // 2)
+        more = min(4096, -(-optim.batch_size * optim.accumulation // half))
+        values = {"optim.batch_size": half, "optim.accumulation": more}
+        yield f"{half} rows at once, {more} batches a step", values, "same result, somewhat slower", 1
+    if not memory.activation_checkpointing:
+        values = {"memory.activation_checkpointing": True}
+        yield "Recompute activations", values, "same result, about a fifth slower", 1
+    if optim.optimizer == "adamw":
+        yield "8-bit AdamW", {"optim.optimizer": "adamw_8bit"}, "hardly any loss of quality", 1
+    if isinstance(method, Lora):
+        if model.quantization == "none":
+            yield (
+                "Store the base in 4 bits (QLoRA)",
+                {"model.quantization": "nf4"},
+                "slightly lower quality, slower",
+                2,
+            )
+            yield "Store the base in 8 bits", {"model.quantization": "int8"}, "hardly lower quality, slower", 2
+        elif model.quantization == "int8":
+            yield "4 bits instead of 8", {"model.quantization": "nf4"}, "slightly lower quality", 2
+        elif not model.double_quantization:
+            yield "Quantise the constants too", {"model.double_quantization": True}, "no noticeable cost", 0
+        if memory.adapter_dtype != "bf16" and model.dtype != "fp32":
+            yield "Adapter in bf16", {"memory.adapter_dtype": "bf16"}, "slightly less precise learning", 2
+        if method.rank > 8:
+            yield (f"Rank {method.rank // 2}", {"method.rank": method.rank // 2}, "learns a little less", 2)
+    else:
+        yield "LoRA instead of full fine-tuning", {"method.kind": "lora"}, "changes less of the model", 2
+    if config.data.max_length > 128:
+        half = config.data.max_length // 2
+        yield f"Rows up to {half:,} tokens", {"data.max_length": half}, "longer rows are cut", 3
+
+
+def _larger(config: RunConfig, facts: ModelFacts) -> Iterator[Change]:
+    model, memory, optim, method = config.model, config.memory, config.optim, config.method
+    if optim.accumulation > 1:
+        half = optim.accumulation // 2
+        batch = -(-optim.batch_size * optim.accumulation // half)
+        values = {"optim.batch_size": batch, "optim.accumulation": half}
+        batches = "1 batch" if half == 1 else f"{half} batches"
+        yield f"{batch} rows at once, {batches} a step", values, "same result, faster", 0
+    if memory.activation_checkpointing:
+        values = {"memory.activation_checkpointing": False}
+        yield "Keep activations instead of recomputing", values, "same result, about a fifth faster", 0
+    if model.quantization != "none":
+        yield "Do not quantise the base", {"model.quantization": "none"}, "slightly better, faster", 1
+    double = config.data.max_length * 2
+    if not facts.max_positions or double <= facts.max_positions:
+        yield f"Rows up to {double:,} tokens", {"data.max_length": double}, "fewer rows are cut", 2
+    if isinstance(method, Lora) and method.rank < 128:
+        yield f"Rank {method.rank * 2}", {"method.rank": method.rank * 2}, "can learn more", 3

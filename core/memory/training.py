@@ -1,0 +1,44 @@
+"""What training adds beside the base: trained parameters, their gradients and the optimizer's states."""
+
+from __future__ import annotations
+
+from core.memory.stack import Stack
+from core.models.facts import ModelFacts
+from core.models.layers import Linear
+
+SMALL_TENSOR = 4096
+"""bitsandbytes keeps the state of smaller tensors in 32 bits."""
+BYTES_8BIT = 2 * (1 + 4 / 256)
+"""Two states of one byte, each with a 32-bit constant per 256."""
+
+
+def is_target(linear: Linear, targets: tuple[str, ...]) -> bool:
+    return "all-linear" in targets or linear.name in targets
+
+
+def targeted(facts: ModelFacts, stack: Stack) -> list[Linear]:
+    """The linear layers that get an adapter."""
+    return [linear for linear in facts.linears if is_target(linear, stack.targets)]
+
+
+def num_trainable(facts: ModelFacts, stack: Stack) -> int:
+    """Trained parameters: all of them, or rank × (in + out) for each targeted layer."""
+    if stack.is_full:
+        return facts.num_parameters
+    return sum(stack.rank * (layer.num_in + layer.num_out) * layer.count for layer in targeted(facts, stack))
+
+
+def optimizer_bytes(facts: ModelFacts, stack: Stack) -> int:
+    """States of the optimizer: torch's AdamW keeps two in the parameters' own format, bitsandbytes' two bytes
+    (four-byte pairs for small tensors and embeddings), plain SGD none."""
+    count, width = num_trainable(facts, stack), stack.adapter_bytes
+    if stack.optimizer == "sgd":
+        return 0
+    if stack.optimizer == "adamw":
+        return 2 * width * count
+    in_32_bit = facts.num_rest + facts.num_embedding if stack.is_full else 0
+    if not stack.is_full:
+        for layer in targeted(facts, stack):
+            sizes = (stack.rank * layer.num_in, stack.rank * layer.num_out)
+            in_32_bit += sum(size for size in sizes if size < SMALL_TENSOR) * layer.count
+    return round((count - in_32_bit) * BYTES_8BIT) + 8 * in_32_bit

@@ -1,0 +1,66 @@
+"""The catalogue: open base models worth starting from, with their shapes, so that memory can be planned before a
+download. The shapes come from each model's published config.json; no network is asked."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core import places
+
+
+@dataclass(frozen=True)
+class CatalogueModel:
+    """A model on the Hub. `num_parameters` is exact, counted over the weights of its text part."""
+
+    name: str
+    kind: Literal["base", "chat"]
+    """Whether it only continues text, or was already taught to answer."""
+    num_parameters: int
+    max_positions: int
+    licence: str
+    is_gated: bool
+    """Whether its terms must be accepted on the Hub before a download."""
+    note: str
+    config: dict[str, Any]
+    """The part of its config.json that decides its memory; what `facts_from_config` reads."""
+
+
+def catalogue() -> list[CatalogueModel]:
+    """Every model of the catalogue, in the order to show them in: by maker, then by size."""
+    with (places.RESOURCES / "models.csv").open(encoding="utf-8", newline="") as file:
+        return [_model(row) for row in csv.DictReader(file)]
+
+
+def _model(row: dict[str, str]) -> CatalogueModel:
+    config: dict[str, Any] = {
+        "model_type": row["family"],
+        "hidden_size": int(row["hidden"]),
+        "num_hidden_layers": int(row["layers"]),
+        "num_attention_heads": int(row["heads"]),
+        "num_key_value_heads": int(row["kv_heads"]),
+        "head_dim": int(row["head_dim"]),
+        "intermediate_size": int(row["mlp"]),
+        "vocab_size": int(row["vocab"]),
+        "tie_word_embeddings": row["tied"] == "yes",
+        "max_position_embeddings": int(row["max_positions"]),
+        "torch_dtype": "bfloat16",
+    }
+    if row["experts"]:
+        config |= {
+            "num_experts": int(row["experts"]),
+            "num_local_experts": int(row["experts"]),
+            "num_experts_per_tok": int(row["experts_per_token"]),
+            "moe_intermediate_size": int(row["mlp"]),
+        }
+    return CatalogueModel(
+        name=row["name"],
+        kind="chat" if row["kind"] == "chat" else "base",
+        num_parameters=int(row["parameters"]),
+        max_positions=int(row["max_positions"]),
+        licence=row["licence"],
+        is_gated=row["gated"] == "yes",
+        note=row["note"],
+        config=config,
+    )

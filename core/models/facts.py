@@ -1,0 +1,283 @@
+"""What a base model is made of, from its config.json and safetensors headers. No weights, no torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.errors import HoneError
+from core.models.families import ALIASES, FAMILIES
+from core.models.headers import Tensor, read_headers
+from core.models.layers import Linear, Shape, layers_of
+
+MAX_CONFIG_BYTES = 10_000_000
+LARGEST = 2**31 - 1
+TEXT_PARTS = ("text_config", "language_config", "llm_config")
+BYTES_PER_WEIGHT = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A base model's dimensions, parameter counts and files. Counts are parameters, not bytes."""
+
+    name: str
+    family: str
+    """The model_type of config.json, such as "llama"; of its text part for a model that also sees or hears."""
+    is_modelled: bool
+    """Whether the family's layers are known; otherwise counts come from the headers and widths are derived."""
+    hidden: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    mlp: int
+    """Width of the MLP; of one expert in a mixture of experts."""
+    vocab: int
+    tied: bool
+    """Whether embedding and head are one tensor."""
+    max_positions: int
+    """Longest sequence the model was made for, in tokens; 0 when it does not say."""
+    linears: tuple[Linear, ...]
+    """The layers that quantisation and adapters apply to; the head is not among them."""
+    num_embedding: int
+    """Parameters of the token embedding (and of the head, when tied)."""
+    num_head: int
+    """Parameters of the head; 0 when tied."""
+    num_expert: int
+    """Parameters in three-dimensional expert tensors, which bitsandbytes leaves unquantised."""
+    num_rest: int
+    """Norms, biases, routers, learned positions."""
+    num_experts: int = 0
+    experts_per_token: int = 0
+    sliding_window: int = 0
+    attention: str = "sdpa"
+    """The attention that "auto" gives: sdpa, or eager for families without it."""
+    tensors: tuple[Tensor, ...] = ()
+    """From the weights' headers; empty when there are no weights on disk."""
+    bytes_on_disk: int = 0
+    dtype_on_disk: str = ""
+    """Number format of most weights on disk, as torch names it: "bfloat16"."""
+    quantized_on_disk: str = ""
+    """The quantisation the weights already carry on disk ("bitsandbytes", "gptq", …); empty for plain weights."""
+    has_chat_template: bool = False
+    licence: str = ""
+    """From the model card's front matter; empty when it states none."""
+
+    @property
+    def num_linear(self) -> int:
+        return sum(linear.num_weights * linear.count for linear in self.linears)
+
+    @property
+    def num_parameters(self) -> int:
+        return self.num_linear + self.num_embedding + self.num_head + self.num_expert + self.num_rest
+
+    @property
+    def query(self) -> int:
+        """Width of all query heads together."""
+        return self.num_heads * self.head_dim
+
+    @property
+    def key_value(self) -> int:
+        """Width of all key heads together; values have the same."""
+        return self.num_kv_heads * self.head_dim
+
+
+def read_facts(folder: Path) -> ModelFacts:
+    """The facts of a model folder. Raises HoneError (path "model.source") for a folder that is no model,
+    a config.json with missing or absurd numbers, or a damaged weight file."""
+    config = read_config(folder)
+    tensors = tuple(read_headers(folder))
+    facts = facts_from_config(config, name=folder.name, tensors=tensors)
+    return replace(
+        facts,
+        tensors=tensors,
+        bytes_on_disk=sum(tensor.num_bytes for tensor in tensors),
+        dtype_on_disk=_most_common_dtype(tensors) or _declared_dtype(config),
+        has_chat_template=_has_chat_template(folder),
+        licence=_licence(folder),
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a model folder. Raises HoneError."""
+    path = folder / "config.json"
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise _bad(path, f"is {path.stat().st_size:,} bytes long, which no real one is")
+        config = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise HoneError(f"{folder} is no model: it has no config.json; choose a folder with config.json and "
+                        "safetensors weights.", path="model.source") from None  # fmt: skip
+    except OSError as error:
+        raise _bad(path, f"cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError):
+        raise _bad(path, "is not valid JSON") from None
+    if not isinstance(config, dict):
+        raise _bad(path, "is not a table of settings")
+    return config
+
+
+def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tuple[Tensor, ...] = ()) -> ModelFacts:
+    """The facts that a config.json states, with exact counts for known families; an unknown family needs the
+    tensors of its headers. Raises HoneError (path "model.source")."""
+    part = next((config[key] for key in TEXT_PARTS if isinstance(config.get(key), dict)), None)
+    text = {**config, **part, "model_type": part.get("model_type") or config.get("model_type")} if part else config
+    family_name = str(text.get("model_type") or "")
+    family = FAMILIES.get(family_name)
+    reader = _Reader({**(family.defaults if family else {}), **_without_none(text)}, name)
+    shape = _shape(reader, family_name)
+    if family is None:
+        from core.models.unknown import layers_from_headers
+
+        layers = layers_from_headers(shape, tensors, name, family_name)
+    else:
+        layers = layers_of(family, shape, _checked(reader))
+    tied = bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", bool(family and family.tied))))
+    embedding = shape.vocab * shape.hidden
+    quantization = config.get("quantization_config")
+    return ModelFacts(
+        name=name,
+        family=family_name,
+        is_modelled=family is not None,
+        hidden=shape.hidden,
+        num_layers=shape.num_layers,
+        num_heads=shape.num_heads,
+        num_kv_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim,
+        mlp=shape.expert_mlp or shape.mlp,
+        vocab=shape.vocab,
+        tied=tied,
+        max_positions=reader.whole("max_position_embeddings", default=0, smallest=0),
+        linears=layers.linears,
+        num_embedding=embedding,
+        num_head=0 if tied else embedding,
+        num_expert=layers.num_expert,
+        num_rest=layers.num_rest,
+        num_experts=shape.num_experts,
+        experts_per_token=shape.experts_per_token,
+        sliding_window=reader.whole("sliding_window", default=0, smallest=0),
+        attention="sdpa" if family is None or family.sdpa else "eager",
+        quantized_on_disk=str(quantization.get("quant_method", "")) if isinstance(quantization, dict) else "",
+    )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads whole numbers from a config and refuses what cannot be a dimension."""
+
+    config: dict[str, Any]
+    name: str
+
+    def whole(self, key: str, default: int | None = None, smallest: int = 1) -> int:
+        names = ALIASES.get(key, (key,))
+        found = next((alias for alias in names if self.config.get(alias) is not None), None)
+        if found is None:
+            if default is None:
+                raise HoneError(f"The config.json of {self.name} does not give {key}; it is damaged or of a kind "
+                                "Hone does not know.", path="model.source")  # fmt: skip
+            return default
+        value = self.config[found]
+        if isinstance(value, list) and value and all(item == value[0] for item in value):
+            value = value[0]
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if type(value) is not int or not smallest <= value <= LARGEST:
+            shown = str(value)[:40]
+            raise HoneError(f"The config.json of {self.name} gives {found} as {shown}, which cannot be; "
+                            "download the model again.", path="model.source")  # fmt: skip
+        return value
+
+
+def _shape(reader: _Reader, family: str) -> Shape:
+    hidden, heads = reader.whole("hidden_size"), reader.whole("num_attention_heads")
+    if reader.config.get("head_dim") is None and hidden % heads:
+        raise HoneError(f"The config.json of {reader.name} splits a hidden_size of {hidden} over {heads} heads, "
+                        "which cannot be; download the model again.", path="model.source")  # fmt: skip
+    kv_heads = (
+        _falcon_kv_heads(reader, heads) if family == "falcon" else reader.whole("num_key_value_heads", heads)
+    )
+    if kv_heads > heads:
+        raise HoneError(f"The config.json of {reader.name} gives more key heads ({kv_heads}) than query heads "
+                        f"({heads}), which cannot be; download the model again.", path="model.source")  # fmt: skip
+    experts = reader.whole("num_experts", 0, smallest=0)
+    return Shape(
+        hidden=hidden,
+        num_layers=reader.whole("num_hidden_layers"),
+        num_heads=heads,
+        num_kv_heads=kv_heads,
+        head_dim=reader.whole("head_dim", hidden // heads),
+        mlp=reader.whole("intermediate_size", 4 * hidden),
+        vocab=reader.whole("vocab_size"),
+        num_experts=experts,
+        experts_per_token=reader.whole("num_experts_per_tok", 0, smallest=0) if experts else 0,
+        expert_mlp=reader.whole("moe_intermediate_size", reader.whole("intermediate_size", 4 * hidden))
+        if experts else 0,
+    )  # fmt: skip
+
+
+def _checked(reader: _Reader) -> dict[str, Any]:
+    """The config with the numbers that a family's layers hang on beside its shape made sure of."""
+    config = dict(reader.config)
+    for key, default in (
+        ("decoder_sparse_step", 1), ("shared_expert_intermediate_size", 0), ("max_position_embeddings", 1024)
+    ):  # fmt: skip
+        config[key] = reader.whole(key, default, smallest=0)
+    dense = config.get("mlp_only_layers")
+    if dense is not None and not (isinstance(dense, list) and all(type(index) is int for index in dense)):
+        raise HoneError(f"The config.json of {reader.name} gives mlp_only_layers as something else than a list of "
+                        "numbers; download the model again.", path="model.source")  # fmt: skip
+    return config
+
+
+def _falcon_kv_heads(reader: _Reader, heads: int) -> int:
+    if reader.config.get("new_decoder_architecture"):
+        return reader.whole("num_key_value_heads", heads)
+    return 1 if reader.config.get("multi_query", True) else heads
+
+
+def _without_none(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if value is not None}
+
+
+def _declared_dtype(config: dict[str, Any]) -> str:
+    value = config.get("dtype") or config.get("torch_dtype") or ""
+    return value if value in BYTES_PER_WEIGHT else ""
+
+
+def _most_common_dtype(tensors: tuple[Tensor, ...]) -> str:
+    names = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+    sizes: dict[str, int] = {}
+    for tensor in tensors:
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.num_bytes
+    most = max(sizes, key=lambda dtype: sizes[dtype], default="")
+    return names.get(most, most)
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file():
+        return True
+    for file in ("chat_template.json", "tokenizer_config.json"):
+        try:
+            if json.loads((folder / file).read_bytes()).get("chat_template"):
+                return True
+        except (OSError, ValueError, AttributeError, RecursionError):
+            continue
+    return False
+
+
+def _licence(folder: Path) -> str:
+    try:
+        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
+            card = file.read(20_000)
+    except OSError:
+        return ""
+    front = re.match(r"---\s*\n(.*?)\n---", card, re.DOTALL)
+    stated = re.search(r"^licen[sc]e:\s*[\"']?([^\"'\n]+)", front[1], re.MULTILINE) if front else None
+    return stated[1].strip() if stated else ""
+
+
+def _bad(path: Path, what: str) -> HoneError:
+    return HoneError(f"{path} {what}; download the model again.", path="model.source")

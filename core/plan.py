@@ -1,0 +1,116 @@
+"""The plan of a run: memory, steps, trained parameters, disk and time, before it starts."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.config import RunConfig
+from core.hardware import Device
+from core.memory.estimate import Estimate, estimate
+from core.memory.stack import resolve
+from core.memory.training import num_trainable, optimizer_bytes
+from core.models.facts import ModelFacts
+
+SAFETENSORS_OVERHEAD = 1.002  # headers and alignment
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a past run went on a device: tokens that were not padding, per second."""
+
+    device: str
+    """Name of the device, as hardware.Device has it."""
+    num_parameters: int
+    tokens_per_second: float
+    is_checkpointing: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will need and do. Figures that hang on data not yet read are None."""
+
+    estimate: Estimate
+    num_trainable: int
+    num_parameters: int
+    total_steps: int | None
+    tokens_per_epoch: int | None
+    adapter_bytes: int
+    """Of the finished adapter on disk, or of the model after full fine-tuning."""
+    disk_bytes: int
+    """Of the run's folder at its largest: checkpoints and the finished adapter."""
+    seconds: float | None
+    """From the pace of past runs on this device; None without one."""
+
+
+def make_plan(
+    config: RunConfig,
+    facts: ModelFacts,
+    device: Device,
+    num_rows: int | None = None,
+    tokens_per_row: float | None = None,
+    *,
+    longest_row: int = 0,
+    paces: Sequence[Pace] = (),
+) -> Plan:
+    """The plan of a run. `num_rows` are the rows of the data that can be used, `tokens_per_row` their mean
+    length in tokens after cutting, `longest_row` the longest; `paces` are of past runs on this machine."""
+    stack = resolve(config, facts, device, longest_row)
+    trained = num_trainable(facts, stack)
+    steps = None if num_rows is None else total_steps(config, num_rows, tokens_per_row)
+    tokens = (
+        None
+        if num_rows is None or tokens_per_row is None
+        else round(train_rows(config, num_rows) * tokens_per_row)
+    )
+    saved_width = 4 if stack.is_full else stack.adapter_bytes
+    adapter = round(trained * saved_width * SAFETENSORS_OVERHEAD)
+    checkpoint = adapter + optimizer_bytes(facts, stack)
+    num_checkpoints = config.runtime.keep_checkpoints + 1  # and the best one
+    if steps is not None:
+        num_checkpoints = min(num_checkpoints, -(-steps // config.runtime.save_every_steps))
+    seconds = None
+    if steps is not None and tokens_per_row is not None and (pace := _pace(config, facts, device, paces)):
+        rows = min(steps * config.optim.batch_size * config.optim.accumulation,
+                   train_rows(config, num_rows or 0) * config.optim.epochs)  # fmt: skip
+        seconds = rows * tokens_per_row / pace
+    return Plan(
+        estimate=estimate(config, facts, device, longest_row=longest_row),
+        num_trainable=trained,
+        num_parameters=facts.num_parameters,
+        total_steps=steps,
+        tokens_per_epoch=tokens,
+        adapter_bytes=adapter,
+        disk_bytes=adapter + num_checkpoints * checkpoint,
+        seconds=seconds,
+    )
+
+
+def train_rows(config: RunConfig, num_rows: int) -> int:
+    """Rows that are trained on, the held-out ones left out; at least one."""
+    held_out = round(num_rows * config.data.holdout)
+    if config.data.holdout and num_rows > 1:
+        held_out = min(max(held_out, 1), num_rows - 1)
+    return max(num_rows - held_out, 1)
+
+
+def total_steps(config: RunConfig, num_rows: int, tokens_per_row: float | None = None) -> int:
+    """Optimizer steps of the whole run: a step takes batch_size × accumulation rows, an epoch's last step may
+    take fewer; packed rows are counted by their tokens."""
+    rows = train_rows(config, num_rows)
+    if config.data.packing and tokens_per_row:
+        rows = -(-round(rows * tokens_per_row) // config.data.max_length)
+    steps = config.optim.epochs * -(-rows // (config.optim.batch_size * config.optim.accumulation))
+    return min(steps, config.optim.max_steps) if config.optim.max_steps else steps
+
+
+def _pace(config: RunConfig, facts: ModelFacts, device: Device, paces: Sequence[Pace]) -> float | None:
+    """Expected tokens a second: the median of past runs on this device, scaled by parameters, because the time of
+    a token grows with them; recomputing activations adds about a third of the work."""
+    here = [pace for pace in paces if pace.device == device.name and pace.tokens_per_second > 0]
+    if not here:
+        return None
+    work = [pace.tokens_per_second * pace.num_parameters * (4 if pace.is_checkpointing else 3) for pace in here]
+    passes = 4 if config.memory.activation_checkpointing else 3
+    return statistics.median(work) / (facts.num_parameters * passes)

@@ -1,0 +1,145 @@
+"""What a window or a command line says to the preview worker, which shows rows as the model will see them.
+
+Commands go to its stdin as JSON lines, answers come back on its stdout. A Look is answered by one Looked or one
+Failed, a Show by one Seen per row, a Measure by Progress and one Measured, or a Warned. No torch here, nor there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from core.config import RunConfig
+from core.errors import HoneError
+from core.events import Failed, Progress, Warned
+
+MOST_TOKENS = 20_000
+"""Tokens of one row that are sent to be read; longer rows are counted whole and shown in part."""
+
+
+class Spoken(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Look(Spoken):
+    """Look at this data through this model's tokenizer and template, as a run with these settings would."""
+
+    type: Literal["look"] = "look"
+    model: str
+    revision: str
+    data: str
+    max_length: int
+    train_on: Literal["answers", "last_answer", "all"]
+    objective: str
+
+    @classmethod
+    def through(cls, config: RunConfig) -> Self:
+        """What a run of this config would see."""
+        return cls(
+            model=config.model.source,
+            revision=config.model.revision,
+            data=config.data.source,
+            max_length=config.data.max_length,
+            train_on=config.data.train_on,
+            objective=config.objective.kind,
+        )
+
+
+class Show(Spoken):
+    """Show these rows, counted from 0."""
+
+    type: Literal["show"] = "show"
+    rows: tuple[int, ...]
+
+
+class Measure(Spoken):
+    """Count tokens: of a fair sample that takes about a second, or of every row."""
+
+    type: Literal["measure"] = "measure"
+    is_sample: bool
+
+
+class Looked(Spoken):
+    """The tokenizer is loaded and the data open."""
+
+    type: Literal["looked"] = "looked"
+    num_rows: int
+    has_template: bool
+    """Whether the model brings a chat template of its own."""
+
+
+class Sequence(Spoken):
+    """One row, or one part of it, as the model is given it."""
+
+    tokens: tuple[tuple[str, bool, bool], ...]
+    """Each token's text, whether it is trained, and whether it is a special token; at most MOST_TOKENS of them.
+
+    A character that takes several tokens stands at the first of them; the others have an empty text.
+    """
+    num_tokens: int
+    """Before it is cut."""
+    num_trained: int
+    """After it is cut."""
+    num_cut: int = 0
+    """Tokens beyond the length limit."""
+    num_trained_cut: int = 0
+    """Tokens beyond the length limit that would have been trained."""
+    splits: tuple[int, ...] = ()
+    """Where a long text is continued in another sequence: numbers of tokens."""
+
+
+class Seen(Spoken):
+    """One row: its sequences, and why it is left out when it is."""
+
+    type: Literal["seen"] = "seen"
+    row: int
+    line: int
+    sequences: tuple[Sequence, ...] = ()
+    refused: str = ""
+
+
+class Measured(Spoken):
+    """Tokens of all measured rows before any is cut."""
+
+    type: Literal["measured"] = "measured"
+    num_rows: int
+    num_measured: int
+    """Rows looked at; equal to `num_rows` unless this is an estimate from a sample."""
+    num_refused: int
+    lengths: dict[int, int]
+    """How many sequences have each length."""
+    trained_at: tuple[int, ...]
+    """Trained tokens by place in the sequence: the first entry counts those at places 0 to `width` - 1."""
+    width: int
+    reasons: dict[str, int]
+    """How many rows are left out, by reason."""
+    is_split: bool
+    """Long rows go on in another sequence, so that none is ever cut."""
+
+
+Command = Look | Show | Measure
+Answer = Looked | Seen | Measured | Progress | Warned | Failed
+_commands: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
+_answers: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="type")])
+
+
+def encode(message: Command | Answer) -> bytes:
+    """The message as one JSON line, newline included."""
+    return message.model_dump_json().encode() + b"\n"
+
+
+def decode_command(line: bytes) -> Command:
+    """The command in one line. Raises HoneError for anything else."""
+    try:
+        return _commands.validate_json(line)
+    except ValidationError as error:
+        raise HoneError(f"The preview did not understand a command: {error.errors()[0]['msg']}.") from None
+
+
+def decode_answer(line: bytes) -> Answer | None:
+    """The answer in one line; None for anything else."""
+    try:
+        return _answers.validate_json(line)
+    except ValidationError:
+        return None

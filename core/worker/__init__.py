@@ -1,0 +1,1 @@
+"""The worker's process: the only place where torch may appear."""

@@ -1,0 +1,88 @@
+"""How much memory this process takes on its device, sampled by a thread so that the loop never asks."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import torch
+
+SAMPLE_SECONDS = 0.1
+
+
+class Gauge:
+    """Memory now and at its peak, in bytes.
+
+    On a CPU: the resident memory of the whole process, libraries included; the peak is since the gauge started,
+    exact on Linux (the kernel keeps it) and by sampling elsewhere. On a GPU: what torch's allocator has
+    reserved, plus what the driver counts for this process beyond that (kernels, workspaces).
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._process = psutil.Process()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gauge", daemon=True)
+        self._context = 0
+        self.now = self.peak = 0
+        _forget_peak()
+        self.sample()
+
+    def __enter__(self) -> Gauge:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self.sample()
+
+    def sample(self) -> None:
+        """Look now; while the gauge is entered, its thread does so ten times a second."""
+        if self._device.type == "cuda":
+            self.now = torch.cuda.memory_reserved(self._device) + self._context
+            self.peak = max(self.peak, torch.cuda.max_memory_reserved(self._device) + self._context)
+            return
+        self.now = self._process.memory_info().rss
+        if self._device.type == "mps":
+            self.now = max(self.now, torch.mps.driver_allocated_memory())
+        self.peak = max(self.peak, self.now, _kernel_peak())
+
+    def measure_context(self) -> None:
+        """Ask the driver once what the process takes beyond torch's allocator; to be called after loading."""
+        if self._device.type == "cuda":
+            from core.hardware import devices
+
+            ours = [d.used_by_us_bytes for d in devices() if d.id == str(self._device)]
+            self._context = max(0, sum(ours) - torch.cuda.memory_reserved(self._device))
+        self.sample()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(SAMPLE_SECONDS):
+            self.sample()
+
+
+def _kernel_peak() -> int:
+    """The highest resident memory that Linux has seen of this process; 0 elsewhere."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    kib = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), "0")
+    return int(kib) * 1024
+
+
+def _forget_peak() -> None:
+    """Let Linux begin its peak anew: importing the libraries is no part of training."""
+    if sys.platform == "linux":
+        try:
+            handle = os.open("/proc/self/clear_refs", os.O_WRONLY)
+        except OSError:
+            return  # a locked-down system; the peak then includes the start of the process
+        with os.fdopen(handle, "w") as file:
+            file.write("5")

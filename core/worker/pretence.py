@@ -1,0 +1,144 @@
+"""Lets fake tensors on a CPU go the ways that real ones on the device would go, where values or kernels decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import bitsandbytes.autograd._functions as bnb_functions
+import torch
+from torch import Tensor
+from torch.autograd.graph import _engine_run_backward
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import masking_utils
+
+from core.hardware import Device
+from core.worker.storages import StorageLog
+
+# Functions that autocast computes in fp32 on CUDA and not on the CPU; see torch's "Automatic Mixed Precision" page.
+IN_FP32 = {
+    functional.layer_norm, functional.rms_norm, functional.group_norm, functional.softplus, torch.pow,
+    Tensor.pow, Tensor.__pow__, torch.rsqrt, Tensor.rsqrt, torch.exp, Tensor.exp, torch.sum, Tensor.sum,
+    torch.cumsum, Tensor.cumsum, functional.softmax, torch.softmax, Tensor.softmax, functional.log_softmax,
+    functional.cross_entropy,
+}  # fmt: skip
+
+
+@contextmanager
+def pretend(device: Device, is_packed: bool) -> Iterator[None]:
+    """Everything here that a rehearsal for a device needs."""
+    with ExitStack() as stack:
+        if device.kind == "cuda":
+            stack.enter_context(CudaLike())
+        if not is_packed:
+            stack.enter_context(_no_packed_rows())
+        yield
+
+
+@contextmanager
+def _no_packed_rows() -> Iterator[None]:
+    """transformers looks at the values of positions to see whether rows are packed; of a fake tensor it assumes so."""
+    look = masking_utils.find_packed_sequence_indices
+    masking_utils.find_packed_sequence_indices = lambda position_ids: None
+    try:
+        yield
+    finally:
+        masking_utils.find_packed_sequence_indices = look
+
+
+class CudaLike(TorchFunctionMode):
+    """Inside it, autocast's list of fp32 functions is CUDA's, and int8 layers multiply as they do on CUDA."""
+
+    def __enter__(self) -> CudaLike:
+        self._cpu_matmul = bnb_functions.MatMul8bitFp
+        bnb_functions.MatMul8bitFp = bnb_functions.MatMul8bitLt  # type: ignore[misc]
+        return super().__enter__()  # type: ignore[return-value]
+
+    def __exit__(self, *details: Any) -> None:
+        bnb_functions.MatMul8bitFp = self._cpu_matmul  # type: ignore[misc]
+        super().__exit__(*details)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is Tensor.backward:
+            seed = torch.ones_like(args[0])
+            with self:  # the mode is off while it handles a function; this brings it back for what is recomputed
+                return _engine_run_backward(
+                    (args[0],), (seed,), False, False, (), allow_unreachable=True, accumulate_grad=True
+                )
+        if func in IN_FP32 and torch.is_autocast_enabled("cpu") and kwargs.get("dtype") is None:
+            args = tuple(map(_wide, args))
+            kwargs = {name: _wide(value) for name, value in kwargs.items()}
+        return func(*args, **kwargs)
+
+
+def _wide(value: Any) -> Any:
+    is_narrow = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
+    return value.float() if is_narrow else value
+
+
+class Kernels(TorchDispatchMode):
+    """bitsandbytes' kernels by what they allocate: results, and what they need while they run. To be entered after
+    the log, so that it sees both.
+
+    They are CUDA's for a large batch, read in bitsandbytes 0.50. An 8-bit layer finds no outliers in its input: how
+    many there are hangs on values that a fake tensor does not have.
+    """
+
+    def __init__(self, log: StorageLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kernels = torch.ops.bitsandbytes
+        kwargs = kwargs or {}
+        if func is kernels.gemm_4bit.default:
+            return self._gemm_4bit(*args, **kwargs)
+        if func is kernels.int8_vectorwise_quant.default:
+            return self._int8_vectorwise_quant(*args, **kwargs)
+        if func is kernels.int8_mixed_scaled_mm.default:
+            return self._int8_mixed_scaled_mm(*args, **kwargs)
+        return func(*args, **kwargs)
+
+    def _gemm_4bit(
+        self, a: Tensor, b: Tensor, shape: list[int], absmax: Tensor, blocksize: int, quant_type: str, bias: Any = None,
+        absmax_8bit: Tensor | None = None, absmax_code: Any = None, absmax_offset: Any = None,
+    ) -> Tensor:  # fmt: skip
+        constants = None
+        if absmax_8bit is not None:
+            unshifted = absmax_8bit.new_zeros(absmax_8bit.shape, dtype=torch.float32)
+            constants = absmax_8bit.new_zeros(absmax_8bit.shape, dtype=torch.float32)
+            self._call_workspace(unshifted, constants)
+            del unshifted
+        weight = a.new_zeros(shape)
+        self._call_workspace(weight)
+        result = a.new_zeros((*a.shape[:-1], shape[0]))
+        del weight, constants
+        return result
+
+    def _int8_vectorwise_quant(self, a: Tensor, threshold: float = 0.0) -> tuple[Tensor, Tensor, Tensor | None]:
+        statistics = a.new_zeros(a.numel() // a.shape[-1], dtype=torch.float32)
+        result = a.new_zeros(a.shape, dtype=torch.int8)
+        if threshold <= 0:
+            return result, statistics, None
+        sizes = a.new_zeros(a.shape)
+        outliers = a.new_zeros(a.shape, dtype=torch.bool)
+        del sizes, outliers
+        return result, statistics, a.new_zeros(0, dtype=torch.int64)
+
+    def _int8_mixed_scaled_mm(
+        self, a: Tensor, ca: Tensor, cb: Tensor, *rest: Any, **more: Any
+    ) -> tuple[Tensor, Tensor]:
+        shape = (*ca.shape[:-1], cb.shape[0])
+        whole = a.new_zeros(shape, dtype=torch.int32)
+        result = a.new_zeros(shape, dtype=torch.float16)
+        if a.dtype != torch.float16:
+            result = result.to(a.dtype)
+        del whole
+        return result, a.new_zeros(0)
+
+    def _call_workspace(self, *tensors: Tensor) -> None:
+        self._log.adopt(tensors, "workspace")

@@ -1,0 +1,183 @@
+"""Writes what is traced of each family into resources/activations, one file a family.
+
+`python -m core.worker rows [FAMILY ...]` makes them anew; without a name, all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+import logging
+import math
+import random
+import sys
+import warnings
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+
+from core import durable, places
+from core.memory.modes import worth_tracing
+from core.memory.rows import SAME_AS
+from core.memory.symbols import PRODUCTS, values
+from core.models.families import FAMILIES
+from core.worker.phases import HEAD
+from core.worker.rows import Loss, Peak, Row, UnsolvedError, Vector, trace_row
+from core.worker.toys import WINDOWED
+
+LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
+
+SECTIONS = {"second 1": "once", "second 2": "again", "evaluation 1": "evaluation"}
+"""The first batch of a step, a later one that finds gradients in place, and a scored one."""
+OTHER_LOSSES: tuple[Loss, ...] = ("single", "full")
+CLOSE_ENOUGH = 0.997
+NUM_SAMPLES = 500
+
+Written = dict[str, Any]
+
+
+def main(arguments: list[str]) -> int:
+    """Trace the named families, or all, and write their files."""
+    warnings.simplefilter("ignore")
+    transformers.logging.set_verbosity_error()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    torch.set_num_threads(1)  # the tensors are tiny
+    for family in arguments or [name for name in FAMILIES if name not in SAME_AS]:
+        written = trace_family(family)
+        text = (
+            json.dumps(written, separators=(",", ":"), sort_keys=True)
+            .replace('"},"', '"},\n"')
+            .replace("}},", "}},\n")
+        )
+        durable.write_file(places.RESOURCES / "activations" / f"{family}.json", text + "\n")
+        sys.stderr.write(f"{family}: {len(written['rows'])} rows, {len(text):,} bytes\n")
+    return 0
+
+
+def trace_family(family: str) -> Written:
+    """Everything that is kept about a family. A mode it does not have is left out."""
+    rows: Written = {}
+    heads: Written = {}
+    for mode in worth_tracing("sdpa" if FAMILIES[family].sdpa else "eager", family in WINDOWED):
+        try:
+            rows[mode.name] = write_row(trace_row(family, mode))
+            for loss in OTHER_LOSSES:
+                if (name := f"{mode.head} {loss}") not in heads:
+                    heads[name] = write_head(trace_row(family, mode, loss))
+        except UnsolvedError as error:
+            sys.stderr.write(f"{family} {mode.name}: {error}\n")
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {"versions": versions, "rows": rows, "heads": heads}
+
+
+def write_row(row: Row) -> Written:
+    """A row as JSON: for each section what stands when the head begins, and the peaks of forward passes, of the head
+    under the chunked loss in several chunks, and of backward passes."""
+    written: Written = {}
+    for section, name in SECTIONS.items():
+        groups: dict[str, list[Peak]] = {"forward": [], "head": [], "layer": []}
+        for phase, peaks in row.peaks.items():
+            if phase.startswith(section):
+                groups["head" if phase.endswith(HEAD) else "layer" if "backward" in phase else "forward"] += peaks
+        sifted = {group: [write_peak(peak) for peak in sift(peaks)] for group, peaks in groups.items() if peaks}
+        written[name] = {"stash": write_peak(row.stash[section]), **sifted}
+    return written
+
+
+def write_head(row: Row) -> Written:
+    """The peaks of head and loss beyond what stands when the head begins.
+
+    Adapter weights that autocast copied are freed meanwhile; how many there are hangs on more than the head, so they
+    are counted as staying.
+    """
+    written: Written = {}
+    for section, name in SECTIONS.items():
+        beyond = [minus(peak, row.stash[section]) for peak in row.peaks[f"{section}/{HEAD}"]]
+        written[name] = [write_peak(_without_adapter(peak)) for peak in sift(beyond)]
+    return written
+
+
+def _without_adapter(peak: Peak) -> Peak:
+    def kept(vector: Vector) -> Vector:
+        return {key: value for key, value in vector.items() if not (key[0] == "workspace" and "r" in key[1])}
+
+    return Peak(kept(peak.fixed), kept(peak.per_layer))
+
+
+def minus(peak: Peak, stash: Peak) -> Peak:
+    def less(a: dict[Any, Fraction], b: dict[Any, Fraction]) -> dict[Any, Fraction]:
+        return {
+            key: value for key in a.keys() | b.keys() if (value := a.get(key, Fraction()) - b.get(key, Fraction()))
+        }
+
+    return Peak(less(peak.fixed, stash.fixed), less(peak.per_layer, stash.per_layer))
+
+
+def write_peak(peak: Peak) -> Written:
+    """ "part product": bytes per unit, or [fixed, per layer]."""
+    written: Written = {}
+    for key in sorted(peak.fixed.keys() | peak.per_layer.keys()):
+        fixed, per_layer = _number(peak.fixed.get(key)), _number(peak.per_layer.get(key))
+        written[" ".join(key)] = [fixed, per_layer] if per_layer else fixed
+    return written
+
+
+def _number(value: Fraction | None) -> int | float:
+    if value is None:
+        return 0
+    return value.numerator if value.denominator == 1 else float(value)
+
+
+def sift(peaks: list[Peak]) -> list[Peak]:
+    """Few of the peaks, such that for any real model and batch the largest of them is within three thousandths
+    of the largest of all. Real ones are drawn at random."""
+    units, layers = _samples()
+    totals = np.stack([_along(peak.fixed, units) + layers * _along(peak.per_layer, units) for peak in peaks])
+    is_close = totals >= totals.max(axis=0) * CLOSE_ENOUGH
+    chosen: list[int] = []
+    uncovered = np.ones(NUM_SAMPLES, dtype=np.bool_)
+    while uncovered.any():
+        best = int((is_close & uncovered).sum(axis=1).argmax())
+        chosen.append(best)
+        uncovered &= ~is_close[best]
+    return [peaks[number] for number in sorted(chosen)]
+
+
+def _along(vector: dict[tuple[str, str], Fraction], units: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.zeros(len(PRODUCTS))
+    for (_, product), value in vector.items():
+        weights[PRODUCTS.index(product)] += float(value)
+    return weights @ units
+
+
+@functools.cache
+def _samples() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What every product is for models and batches as people have them, [products, samples], and layers."""
+    random_ = random.Random(0)
+    drawn, layers = [], []
+    for _ in range(NUM_SAMPLES):
+        head_dim, heads = (
+            random_.choice((32, 64, 80, 96, 128, 256)),
+            random_.choice((4, 8, 9, 12, 16, 24, 32, 40, 64)),
+        )
+        hidden = head_dim * heads if random_.random() < 0.7 else random_.randrange(256, 12288, 64)
+        facts = SimpleNamespace(
+            hidden=hidden, head_dim=head_dim, num_heads=heads, query=head_dim * heads,
+            mlp=int(hidden * random_.uniform(1, 5.5)), vocab=round(math.exp(random_.uniform(math.log(2e3), math.log(3e5)))),
+            num_experts=random_.choice((8, 32, 64, 128)), experts_per_token=random_.choice((1, 2, 4, 8)),
+        )  # fmt: skip
+        facts.num_kv_heads = max(1, heads // random_.choice((1, 1, 2, 4, 8)))
+        facts.key_value = facts.num_kv_heads * head_dim
+        length, rows = 2 ** random_.randrange(5, 16), 2 ** random_.randrange(0, 7)
+        trained = max(1, round(rows * (length - 1) * random_.choice((0.2, 0.6, 1, 1))))
+        rank = 2 ** random_.randrange(0, 9)
+        found = values(facts, rows=rows, length=length, trained=trained, chunk=2**24 // facts.vocab, rank=rank)  # type: ignore[arg-type]
+        drawn.append([found[product] for product in PRODUCTS])
+        layers.append(random_.randrange(2, 97))
+    return np.array(drawn, dtype=np.float64).T, np.array(layers, dtype=np.float64)

@@ -1,0 +1,257 @@
+"""Traces what a family of models keeps in training, as exact sums of products of its dimensions.
+
+Nothing is fitted: two toys of different widths and depths take a step, the size of every tensor is recognised as a
+multiple of one product of dimensions, and what a deeper toy has more of counts per layer.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+from core.config import RunConfig
+from core.hardware import Device
+from core.memory.modes import Mode
+from core.memory.symbols import PRODUCTS
+from core.models.families import FAMILIES
+from core.worker import losses
+from core.worker.phases import HEAD
+from core.worker.rehearse import EVALUATION, SECOND, STEP, rehearse
+from core.worker.replay import part_of
+from core.worker.storages import StorageLog
+from core.worker.toys import TOYS, Toy, settings, symbols
+
+STANDING = ("weights", "constants", "adapter", "optimizer")
+"""Parts that stand the whole time and are counted by arithmetic of their own."""
+SHALLOW, DEEP = 3, 4
+"""Layers of the toys. With fewer, what the last layers still hold would be taken for what the first ones keep."""
+TAKES_NORM = ("aten.linalg_vector_norm.default", "aten._foreach_norm.Scalar")
+CPU = Device("cpu", 0, "CPU", 0, 0)
+CUDA = Device("cuda", 0, "GPU", 0, 0, bf16=True)
+
+Loss = Literal["chunked", "single", "full"]
+"""chunked in several chunks, in a single one, or the full loss."""
+Term = tuple[str, str, Fraction]
+"""Part of the estimate, product of dimensions, bytes per unit of it."""
+Vector = dict[tuple[str, str], Fraction]
+"""Bytes per unit, by part and product."""
+
+
+class UnsolvedError(Exception):
+    """A toy whose sizes or sequence of operations cannot be put into products of dimensions."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A moment's bytes: fixed + number of layers × per_layer."""
+
+    fixed: Vector
+    per_layer: Vector
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a mode keeps: peaks by phase ("second 1/forward 0"), and what stands when the head begins, by section."""
+
+    peaks: dict[str, list[Peak]]
+    stash: dict[str, Peak]
+
+
+@dataclass
+class Followed:
+    """What was alive in one toy: whenever memory stopped growing, and when the head began."""
+
+    tops: dict[str, dict[int, Vector]] = field(default_factory=lambda: defaultdict(dict))
+    stash: dict[str, Vector] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A rehearsed toy and the events of its phases, by name."""
+
+    log: StorageLog
+    phases: dict[str, range]
+
+
+def trace_row(family: str, mode: Mode, loss: Loss = "chunked") -> Row:
+    """What a mode of training keeps in a family. Raises UnsolvedError."""
+    shallow, deep = _trace(family, TOYS[0], SHALLOW, mode, loss), _trace(family, TOYS[1], DEEP, mode, loss)
+    twins = _twins(shallow, deep)
+    dimensions = [symbols(family, toy, depth) for toy, depth in zip(TOYS, (SHALLOW, DEEP), strict=True)]
+    terms = _solve(shallow, deep, twins, dimensions)
+    first = _follow(shallow, terms, SHALLOW)
+    second = _follow(deep, [terms[twin] if twin is not None else None for twin in twins], DEEP)
+    peaks: dict[str, list[Peak]] = {}
+    for phase, tops in first.tops.items():
+        if tops.keys() != second.tops[phase].keys():
+            raise UnsolvedError(f"{phase} differs between toys of two depths")
+        peaks[phase] = [_split(vector, second.tops[phase][place]) for place, vector in tops.items()]
+    return Row(peaks, {section: _split(vector, second.stash[section]) for section, vector in first.stash.items()})
+
+
+def config_of(mode: Mode, loss: Loss, family: str) -> tuple[RunConfig, Device]:
+    """The settings and the device that stand for a mode."""
+    values: dict[str, Any] = {
+        "model.quantization": mode.base,
+        "model.dtype": "bf16" if (mode.device, mode.bits) == ("cpu", 16) else "auto",
+        "model.attention": "eager" if mode.attention == "eager" and FAMILIES[family].sdpa else "auto",
+        "memory.activation_checkpointing": mode.checkpointing,
+        "memory.upcast": mode.upcast,
+        "memory.loss": "full" if loss == "full" else "chunked",
+    }
+    if mode.method == "full":
+        values["method.kind"] = "full"
+    else:
+        known = FAMILIES[family]
+        values["memory.adapter_dtype"] = "bf16" if mode.method == "lora16" else "fp32"
+        values["method.dropout"] = 0.1 if mode.dropout else 0.0
+        values["method.targets"] = (*known.qkv, known.output) if mode.targets == "attention" else ("all-linear",)
+    return RunConfig().with_values(values), CUDA if mode.device == "cuda" else CPU
+
+
+def _trace(family: str, toy: Toy, depth: int, mode: Mode, loss: Loss) -> Traced:
+    config, device = config_of(mode, loss, family)
+    wanted = {"optim.batch_size": toy.rows, "optim.accumulation": 2, "data.max_length": toy.length}
+    if mode.method != "full":
+        wanted["method.rank"] = toy.rank
+    described = settings(family, toy, depth, is_windowed=mode.windowed, tied=mode.tied)
+    held = losses.CHUNK_SCORES
+    losses.CHUNK_SCORES = toy.vocab * (toy.chunk if loss == "chunked" else toy.rows * toy.length)
+    try:
+        done = rehearse(
+            config.with_values(wanted), described, device, trained=toy.trained, mode=nullcontext(),
+            sections=(SECOND, EVALUATION),
+        )  # fmt: skip
+    finally:
+        losses.CHUNK_SCORES = held
+    marks = [*done.log.marks, (len(done.log.events), "")]
+    phases = {
+        name: range(start, _end_of_backward(done.log, start, end) if name.endswith("backward 0") else end)
+        for (start, name), (end, _) in zip(marks, marks[1:], strict=False)
+    }
+    return Traced(done.log, phases)
+
+
+def _end_of_backward(log: StorageLog, start: int, end: int) -> int:
+    """Where the gradient is complete and its norm is taken: that goes by parameters, not by layers."""
+    for number in range(start, end):
+        event = log.events[number]
+        if event >= 0 and log.births[event].operation in TAKES_NORM:
+            return number
+    return end
+
+
+def _twins(shallow: Traced, deep: Traced) -> list[int | None]:
+    """For each storage of the deep toy the one of the shallow toy that it is like; None for what stands."""
+    numbers = _births_by_phase(shallow)
+    twins: list[int | None] = [None] * len(deep.log.births)
+    for phase, made in _births_by_phase(deep).items():
+        alike = numbers[_alike(phase, DEEP)]
+        if len(made) != len(alike):
+            raise UnsolvedError(f"{phase} takes other operations in a deeper toy")
+        for number, twin in zip(made, alike, strict=True):
+            birth, other = deep.log.births[number], shallow.log.births[twin]
+            if birth.operation != other.operation:
+                raise UnsolvedError(f"{birth.operation} in {phase} meets {other.operation}")
+            if part_of(birth, deep.log.births) not in STANDING and birth.num_bytes:
+                twins[number] = twin
+    return twins
+
+
+def _births_by_phase(traced: Traced) -> dict[str, list[int]]:
+    return {
+        phase: [event for number in events if (event := traced.log.events[number]) >= 0]
+        for phase, events in traced.phases.items()
+        if not phase.endswith(STEP)
+    }
+
+
+def _alike(phase: str, depth: int) -> str:
+    """The phase of a shallow toy that one of a toy of some depth is like: the first layer is like the first, the
+    last like the last, and all others are like the second."""
+    section, _, name = phase.rpartition("/")
+    kind, _, number = name.partition(" ")
+    if not number:
+        return phase
+    place = int(number)
+    return f"{section}/{kind} {SHALLOW - 1 if place == depth - 1 else min(place, 1)}"
+
+
+def _solve(
+    shallow: Traced, deep: Traced, twins: list[int | None], dimensions: list[dict[str, int]]
+) -> list[Term | None]:
+    """For each storage of the shallow toy its part, product and bytes per unit; None for what stands."""
+    births = shallow.log.births
+    terms: list[Term | None] = [None] * len(births)
+    known: dict[tuple[int, int], tuple[str, Fraction]] = {}
+    for other, twin in zip(deep.log.births, twins, strict=True):
+        if twin is None:
+            continue
+        birth = births[twin]
+        sizes = (birth.num_bytes, other.num_bytes)
+        if sizes not in known:
+            known[sizes] = _product(sizes, dimensions, f"{birth.operation} in {birth.phase}", birth.shape)
+        term = (part_of(birth, births), *known[sizes])
+        if terms[twin] not in (None, term):
+            raise UnsolvedError(f"{birth.operation} in {birth.phase} makes other sizes in other layers")
+        terms[twin] = term
+    return terms
+
+
+def _product(
+    sizes: tuple[int, int], dimensions: list[dict[str, int]], place: str, shape: Any
+) -> tuple[str, Fraction]:
+    for product in PRODUCTS:
+        units = [values[product] for values in dimensions]
+        if all(units) and sizes[0] * units[1] == sizes[1] * units[0]:
+            ratio = Fraction(sizes[0], units[0])
+            if ratio <= 1024 and ratio.denominator <= 64:
+                return product, ratio
+    raise UnsolvedError(f"{place} makes a tensor of {shape}, which is no product of dimensions")
+
+
+def _follow(traced: Traced, terms: list[Term | None], depth: int) -> Followed:
+    """What is alive whenever memory stops growing, by phase and number of births in it, and when the head begins."""
+    wanted = {
+        events.start: (phase, events)
+        for phase, events in traced.phases.items()
+        if phase.startswith((SECOND, EVALUATION)) and not phase.endswith(STEP)
+    }
+    log, found = traced.log, Followed()
+    living: Vector = defaultdict(Fraction)
+    phase, events, num_births = "", range(0), 0
+    for number, event in enumerate(log.events):
+        if number in wanted:
+            (phase, events), num_births = wanted[number], 0
+        num_births += event >= 0
+        if event >= 0 and num_births == 1 and number in events and phase.endswith(HEAD):
+            found.stash[phase.rpartition("/")[0]] = _nonzero(living)
+        term = terms[event if event >= 0 else ~event]
+        if term is not None:
+            living[term[0], term[1]] += term[2] if event >= 0 else -term[2]
+        is_top = event >= 0 and (number + 1 == len(log.events) or log.events[number + 1] < 0)
+        if is_top and number in events and not _is_inner(phase, depth):
+            found.tops[_alike(phase, depth)][num_births] = _nonzero(living)
+    return found
+
+
+def _is_inner(phase: str, depth: int) -> bool:
+    number = phase.rpartition(" ")[2]
+    return number.isdigit() and 0 < int(number) < depth - 1
+
+
+def _split(shallow: Vector, deep: Vector) -> Peak:
+    """Bytes per layer are what the deeper toy has more."""
+    keys = shallow.keys() | deep.keys()
+    per_layer = {
+        key: (deep.get(key, Fraction()) - shallow.get(key, Fraction())) / (DEEP - SHALLOW) for key in keys
+    }
+    fixed = {key: shallow.get(key, Fraction()) - SHALLOW * per_layer[key] for key in keys}
+    return Peak(_nonzero(fixed), _nonzero(per_layer))
+
+
+def _nonzero(vector: Vector) -> Vector:
+    return {key: value for key, value in vector.items() if value}

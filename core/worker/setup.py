@@ -1,0 +1,250 @@
+"""Everything a training run needs, made once from its folder: data, order, model, optimizer, last checkpoint."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from peft import PeftModel
+from transformers import PreTrainedModel
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from core.config import Full, RunConfig
+from core.data.rows import open_rows, require_objective
+from core.data.source import fingerprint
+from core.errors import HoneError
+from core.events import Event, Loaded, Started, Warned
+from core.events import Progress as Working
+from core.hardware import Device, choose_device, cpu_cores
+from core.memory.estimate import estimate
+from core.models.facts import read_facts
+from core.models.quarantine import clean_copy
+from core.models.source import ModelFolder, find_model
+from core.runs import Checkpoint, Run
+from core.worker import adapters, checkpoint, load, optimizer
+from core.worker.batches import Order
+from core.worker.checkpoint import Origin, Progress, Trained
+from core.worker.dataset import Dataset, read_dataset
+from core.worker.environment import settle, write_environment
+from core.worker.examples import Encoder
+from core.worker.gauge import Gauge
+from core.worker.losses import TokenLoss
+from core.worker.step import START_SCALE, Stepper
+from core.worker.template import ChatTemplate, ensure_template
+
+Write = Callable[[Event], None]
+PRECISIONS = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The parts of a run, ready for the first or the next step."""
+
+    run: Run
+    config: RunConfig
+    write: Write
+    accelerator: Accelerator
+    gauge: Gauge
+    tokenizer: Tokenizer
+    data: Dataset
+    order: Order
+    total_steps: int
+    model: PeftModel | PreTrainedModel
+    loss: TokenLoss
+    stepper: Stepper
+    trained: Trained
+    progress: Progress
+    result_dtype: torch.dtype
+    """The number format of the base's own files, in which a full fine-tune is handed over."""
+
+
+def set_up(run: Run, write: Write) -> Setup:
+    """Read, tokenise and load everything, and put the newest whole checkpoint back.
+
+    Writes Started and Loaded. Raises HoneError for whatever in the config cannot be had here.
+    """
+    config = run.config
+    device = choose_device(config.runtime.device)
+    place = settle(device, config.runtime.threads or cpu_cores(), config.runtime.deterministic)
+    gauge = Gauge(place)
+    compute = load.compute_dtype(config.model, device)
+    base = find_model(config.model.source, config.model.revision)
+    last = run.latest_checkpoint()
+    progress = checkpoint.read_progress(last) if last else _first_progress(config, compute)
+
+    tokenizer = load.load_tokenizer(clean_copy(base.path))
+    needed_template = ensure_template(tokenizer)
+    data = _read_data(config, tokenizer, progress.date, write)
+    order = Order(
+        data.train,
+        data.examples.lengths,
+        batch_size=config.optim.batch_size,
+        accumulation=config.optim.accumulation,
+        seed=config.runtime.seed,
+        max_length=config.data.max_length,
+        packing=config.data.packing,
+    )
+    total_steps = order.steps_per_epoch * config.optim.epochs
+    total_steps = min(total_steps, config.optim.max_steps or total_steps)
+    data_sha256 = fingerprint(config.data.source)
+    write_environment(run, device, base, data_sha256)
+    write(
+        Started(
+            pid=os.getpid(),
+            device=device.id,
+            total_steps=total_steps,
+            resumed_from=progress.step,
+            num_rows=data.num_rows,
+            num_eval_rows=data.num_eval_rows,
+            num_skipped_rows=data.num_skipped_rows,
+            predicted_peak_bytes=_predict(config, base, device, data),
+        )
+    )
+    for sentence in _warnings(data, needed_template, last, progress, data_sha256):
+        write(Warned(message=sentence, step=progress.step))
+    progress.data_sha256 = data_sha256
+
+    began = time.monotonic()
+    write(Working(label=f"Loading {base.name}", done=0))
+    loaded = _load_base(config, base, last, device, compute)
+    _check_reach(loaded, data)
+    adapters.prepare(loaded, config.model, config.memory)
+    model = adapters.attach(loaded, config.method, config.memory, config.runtime.seed)
+    parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    trained = Trained(model, parameters, optimizer.make_optimizer(parameters, config.optim), _origin(base))
+    if last:
+        checkpoint.restore(last, trained)
+    accelerator = Accelerator(cpu=device.kind == "cpu", mixed_precision=PRECISIONS[compute])
+    loss = TokenLoss(loaded, config.memory.loss == "chunked")
+    with accelerator.autocast():
+        loss.prove(place)
+    if config.memory.loss == "chunked" and not loss.is_chunked:
+        write(Warned(message="This family of models scores tokens in a way of its own, so the full loss is used."))
+    gauge.measure_context()
+    num_added = 0 if isinstance(config.method, Full) else sum(p.numel() for _, p in parameters)
+    write(
+        Loaded(
+            num_parameters=sum(_count(parameter) for parameter in loaded.parameters()) - num_added,
+            num_trainable=sum(parameter.numel() for _, parameter in parameters),
+            seconds=time.monotonic() - began,
+            memory_bytes=gauge.now,
+        )
+    )
+    return Setup(
+        run=run,
+        config=config,
+        write=write,
+        accelerator=accelerator,
+        gauge=gauge,
+        tokenizer=tokenizer,
+        data=data,
+        order=order,
+        total_steps=total_steps,
+        model=model,
+        loss=loss,
+        stepper=Stepper(
+            loss=loss,
+            examples=data.examples,
+            parameters=parameters,
+            device=place,
+            autocast=lambda: accelerator.autocast(),
+            is_scaled=compute is torch.float16,
+            warn=lambda message: write(Warned(message=message, step=progress.step)),
+        ),
+        trained=trained,
+        progress=progress,
+        result_dtype=load.stored_dtype(base.path),
+    )
+
+
+def _first_progress(config: RunConfig, compute: torch.dtype) -> Progress:
+    scale = START_SCALE if compute is torch.float16 else 1.0
+    return Progress(micro_batch=config.optim.batch_size, loss_scale=scale, date=time.strftime("%d %b %Y"))
+
+
+def _read_data(config: RunConfig, tokenizer: Tokenizer, date: str, write: Write) -> Dataset:
+    rows = open_rows(config.data.source)
+    require_objective(rows, config.objective.kind)
+    template = ChatTemplate(tokenizer, date)
+    is_pretraining = config.objective.kind == "pretrain"
+    encoder = Encoder(
+        tokenizer,
+        template,
+        max_length=config.data.max_length,
+        train_on="all" if is_pretraining else config.data.train_on,
+        in_pieces=is_pretraining or rows.format == "text",
+    )
+    return read_dataset(
+        rows,
+        encoder,
+        template,
+        holdout=config.data.holdout,
+        seed=config.runtime.seed,
+        report=lambda done: write(Working(label="Tokenising", done=done, total=len(rows), unit="rows")),
+    )
+
+
+def _load_base(
+    config: RunConfig, base: ModelFolder, last: Checkpoint | None, device: Device, compute: torch.dtype
+) -> PreTrainedModel:
+    """The model to train: the base, or for a full fine-tune under way the model of its last checkpoint."""
+    if not isinstance(config.method, Full):
+        return load.load_model(config.model, clean_copy(base.path), device, compute=compute)
+    folder = clean_copy(last.folder if last else base.path)
+    return load.load_model(config.model, folder, device, compute=compute, weights=torch.float32)
+
+
+def _check_reach(model: PreTrainedModel, data: Dataset) -> None:
+    """Raise HoneError when the data has tokens or lengths that the model cannot take."""
+    num_known = model.get_input_embeddings().weight.shape[0]  # pyright: ignore[reportIndexIssue]
+    if data.examples.tokens.max() >= num_known:
+        raise HoneError(
+            f"The tokenizer has tokens beyond the {num_known:,} of the model; the two do not belong together.",
+            path="model.source",
+        )
+    longest = data.examples.lengths.max()
+    reach = getattr(model.config.get_text_config(), "max_position_embeddings", None) or longest
+    if longest > reach:
+        raise HoneError(
+            f"The model reads at most {reach:,} tokens and the longest row has {longest:,}; lower the limit.",
+            path="data.max_length",
+        )
+
+
+def _origin(base: ModelFolder) -> Origin:
+    """A Hub name where there is one, else the folder."""
+    return Origin(base.source, base.commit) if base.commit else Origin(str(base.path))
+
+
+def _predict(config: RunConfig, base: ModelFolder, device: Device, data: Dataset) -> int:
+    """The estimated peak; 0 when the model's shape is beyond the estimate, which is no reason not to train."""
+    try:
+        facts = read_facts(base.path)
+    except HoneError:
+        return 0
+    longest = int(data.examples.lengths.max())
+    return estimate(config, facts, device, longest_row=longest, with_suggestions=False).peak_bytes
+
+
+def _warnings(
+    data: Dataset, needed_template: bool, last: Checkpoint | None, progress: Progress, data_sha256: str
+) -> list[str]:
+    if last:
+        changed = progress.data_sha256 != data_sha256
+        return ["The data has changed since the run began; it goes on with the new rows."] if changed else []
+    if needed_template:
+        return [
+            *data.warnings,
+            "The model has no chat template, so a plain one is used and saved with the adapter.",
+        ]
+    return data.warnings
+
+
+def _count(parameter: torch.nn.Parameter) -> int:
+    """Weights in a parameter; 4-bit ones are packed two to a byte."""
+    shape = getattr(getattr(parameter, "quant_state", None), "shape", None)
+    return shape.numel() if shape is not None else parameter.numel()

@@ -1,0 +1,160 @@
+"""Rows through the eyes of a model: each token's text, which are trained, what is cut, why a row is left out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from math import gcd
+
+from transformers import PreTrainedTokenizerBase
+
+from core.config import INT_MAX
+from core.data.row import Problem, Row
+from core.data.rows import Rows, open_rows, require_objective
+from core.errors import HoneError
+from core.events import Progress
+from core.models.quarantine import clean_copy
+from core.models.source import find_model
+from core.preview import MOST_TOKENS, Answer, Look, Looked, Seen
+from core.preview import Sequence as Shown
+from core.worker.examples import Encoder, Example
+from core.worker.lengths import LengthCount
+from core.worker.template import ChatTemplate, TrainOn, ensure_template
+from core.worker.tokenizer import load_tokenizer
+
+CHUNK_ROWS = 64
+SAMPLE_SECONDS = 1.0
+SAMPLE_ROWS = 2000
+REPORT_SECONDS = 0.2
+
+
+class Sight:
+    """`look` first; then `show` and `measure`. What did not change between two looks is kept."""
+
+    def __init__(self) -> None:
+        self._look: Look | None = None
+        self._tokenizers: dict[tuple[str, str], tuple[PreTrainedTokenizerBase, bool]] = {}
+        self._rows: dict[str, Rows] = {}
+
+    def look(self, look: Look) -> Looked:
+        """Load what the look names. Raises HoneError; then nothing can be shown."""
+        self._look = None
+        key = look.model, look.revision
+        if key not in self._tokenizers:
+            tokenizer = load_tokenizer(clean_copy(find_model(*key).path))
+            self._tokenizers = {key: (tokenizer, not ensure_template(tokenizer))}
+        if look.data not in self._rows:
+            self._rows = {look.data: open_rows(look.data)}
+        self._tokenizer, has_template = self._tokenizers[key]
+        self._data = self._rows[look.data]
+        require_objective(self._data, look.objective)
+        # As training makes them, but for the date, which is today's here and the first day's there.
+        self._template = ChatTemplate(self._tokenizer, time.strftime("%d %b %Y"))
+        self._train_on: TrainOn = "all" if look.objective == "pretrain" else look.train_on
+        self._in_pieces = look.objective == "pretrain" or self._data.format == "text"
+        self._special = frozenset(self._tokenizer.all_special_ids) | {
+            number for number, token in self._tokenizer.added_tokens_decoder.items() if token.special
+        }
+        self._encoder(look.max_length)
+        self._look = look
+        return Looked(num_rows=len(self._data), has_template=has_template)
+
+    def show(self, number: int) -> Seen:
+        """One row, counted from 0. Raises HoneError when there is none."""
+        look = self._ready
+        if not 0 <= number < len(self._data):
+            raise HoneError(f"{look.data} has {len(self._data):,} rows; {number + 1:,} is none of them.")
+        row = self._data[number]
+        if isinstance(row, Problem):
+            return Seen(row=number, line=row.line, refused=row.reason)
+        whole, real = self._encoder(INT_MAX), self._encoder(look.max_length)
+        found = whole.encode([row])[0]
+        real.encode([row])
+        sequences = tuple(
+            self._shown(example, text) for example, text in zip(found, self._texts(row), strict=False)
+        )
+        refused = next(iter(whole.skipped or real.skipped), "")
+        return Seen(row=number, line=row.line, sequences=sequences, refused=refused)
+
+    def measure(self, is_sample: bool) -> Iterator[Answer]:
+        """Progress, and at the end one Measured; a sample is evenly spread, and ends after about a second."""
+        self._ready  # noqa: B018
+        encoder, count, began = self._encoder(INT_MAX), LengthCount(), time.monotonic()
+        reported, num_rows = began, len(self._data)
+        order = _spread(num_rows, SAMPLE_ROWS) if is_sample else range(num_rows)
+        for first in range(0, len(order), CHUNK_ROWS):
+            numbers = order[first : first + CHUNK_ROWS]
+            rows = self._data[numbers[0] : numbers[-1] + 1] if not is_sample else [self._data[i] for i in numbers]
+            for examples in encoder.encode(rows):
+                count.add(examples)
+            now = time.monotonic()
+            if now - reported > REPORT_SECONDS:
+                yield Progress(label="Counting tokens", done=count.num_rows, total=num_rows, unit="rows")
+                reported = now
+            if is_sample and now - began > SAMPLE_SECONDS:
+                break
+        yield count.measured(num_rows, dict(encoder.skipped.most_common()), self._in_pieces)
+
+    @property
+    def _ready(self) -> Look:
+        if self._look is None:
+            raise HoneError("Nothing can be shown yet; choose a model and data first.")
+        return self._look
+
+    def _encoder(self, max_length: int) -> Encoder:
+        return Encoder(
+            self._tokenizer,
+            self._template,
+            max_length=max_length,
+            train_on=self._train_on,
+            in_pieces=self._in_pieces,
+        )
+
+    def _texts(self, row: Row) -> Iterator[tuple[list[int], list[str]]]:
+        """For each sequence of a row its tokens, and what each stands for in the rendered text."""
+        if row.messages:
+            parts = [part.text for part in self._template.render(row.messages, self._train_on)]
+        else:
+            parts = [row.text]
+        for part in parts:
+            encoded = self._tokenizer(
+                part, add_special_tokens=not row.messages, return_offsets_mapping=True, verbose=False
+            )
+            yield encoded["input_ids"], self._pieces(part, encoded["input_ids"], encoded["offset_mapping"])
+
+    def _pieces(self, text: str, tokens: Sequence[int], offsets: Sequence[tuple[int, int]]) -> list[str]:
+        """The text of each token. Blanks that a tokenizer counts to no token go to the one after them."""
+        pieces, place = [], 0
+        for token, (start, end) in zip(tokens, offsets, strict=True):
+            if token in self._special:
+                pieces.append(str(self._tokenizer.convert_ids_to_tokens(token)))
+            else:
+                pieces.append(text[place:end] if place <= start else text[place : max(place, end)])
+            place = max(place, end)
+        return pieces
+
+    def _shown(self, example: Example, read: tuple[list[int], list[str]]) -> Shown:
+        (tokens, trained), (again, texts) = example, read
+        if tokens[: len(again)] != again:
+            raise HoneError("The tokenizer does not give the same tokens twice; this row cannot be shown.")
+        texts = texts + [str(self._tokenizer.convert_ids_to_tokens(token)) for token in tokens[len(again) :]]
+        limit = len(tokens) if self._in_pieces else self._ready.max_length
+        step = self._ready.max_length - 1
+        splits = range(step, len(tokens) - 1, step) if self._in_pieces else ()
+        shown = zip(texts, trained, (token in self._special for token in tokens), strict=True)
+        return Shown(
+            tokens=tuple(shown)[:MOST_TOKENS],
+            num_tokens=len(tokens),
+            num_trained=sum(trained[:limit]),
+            num_cut=max(0, len(tokens) - limit),
+            num_trained_cut=sum(trained[limit:]),
+            splits=tuple(splits),
+        )
+
+
+def _spread(num_rows: int, most: int) -> list[int]:
+    """Different rows, all of them or `most`, in an order whose every beginning is spread over them evenly."""
+    step = max(1, round(num_rows * 0.6180339887))  # the golden ratio spreads best
+    while gcd(step, num_rows) != 1:
+        step += 1
+    return [number * step % num_rows for number in range(min(num_rows, most))]

@@ -1,0 +1,74 @@
+"""How fast a large dataset opens and is checked. Prints JSON.
+
+    python tests/bench/data_reading.py [--gigabytes 1]
+
+`first_rows_ms` is the preview of a hundred rows, `index_gb_per_s` finding every row, beside `read_gb_per_s`: only
+reading the same bytes in this process. The file is written to the folder for temporary files and removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from core.data.check import check
+from core.data.rows import first_rows, open_rows
+from core.data.spans import BLOCK_BYTES
+
+TIMES = 3
+
+
+def measure(gigabytes: float) -> dict[str, float]:
+    with tempfile.TemporaryDirectory(prefix="hone-bench-") as folder:
+        file = Path(folder) / "rows.jsonl"
+        num_bytes = _write(file, int(gigabytes * 1e9))
+        source = str(file)
+        rows = open_rows(source)
+        some = Path(folder) / "some.jsonl"
+        some_bytes = _write(some, min(num_bytes, 50_000_000))
+        return {
+            "gigabytes": round(num_bytes / 1e9, 2),
+            "rows": len(rows),
+            "first_rows_ms": round(1000 * _seconds(lambda: first_rows(source)), 1),
+            "read_gb_per_s": round(num_bytes / 1e9 / _seconds(lambda: _read(file)), 2),
+            "index_gb_per_s": round(num_bytes / 1e9 / _seconds(lambda: open_rows(source)), 2),
+            "row_us": round(1e6 * _seconds(lambda: rows[len(rows) // 2]), 1),
+            "check_mb_per_s": round(some_bytes / 1e6 / _seconds(lambda: check(str(some))), 1),
+        }
+
+
+def _write(file: Path, num_bytes: int) -> int:
+    turns = [{"role": "user", "content": "question " * 20}, {"role": "assistant", "content": "answer " * 60}]
+    block = (json.dumps({"messages": turns}) + "\n").encode() * 1000
+    with file.open("wb") as opened:
+        while opened.tell() < num_bytes:
+            opened.write(block)
+        return opened.tell()
+
+
+def _read(file: Path) -> None:
+    buffer = bytearray(BLOCK_BYTES)
+    with file.open("rb", buffering=0) as opened:
+        while opened.readinto(buffer):
+            pass
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Median over a few runs."""
+    found = []
+    for _ in range(TIMES):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gigabytes", type=float, default=1.0)
+    print(json.dumps(measure(parser.parse_args().gigabytes), indent=1))
