@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -19,6 +21,9 @@ from app.widgets.card import Card
 from app.widgets.label import Label, hairline
 from app.widgets.tabs import Tabs
 from core.figures import whole
+
+if TYPE_CHECKING:
+    from app.pages.new_run.lengths_tab import LengthsTab
 
 LEGEND_HEIGHT = 26
 
@@ -85,7 +90,7 @@ class DataCard(Card):
 
     @property
     def lengths(self) -> LengthsTab:
-        """The third tab, built when first opened: it alone needs numpy, which the first paint need not wait for."""
+        """The third tab, built when first opened: numpy, which it needs, is no wait before the first paint."""
         if self._lengths is None:
             self._lengths = self._make_lengths()
             self._stack.addWidget(self._lengths)
@@ -172,6 +177,12 @@ class DataCard(Card):
 
     def _show_problems(self) -> None:
         self.problems.show_report(self._data.report, self._preview_state.measurement)
+
+
+def _lengths_tab(draft: Draft, preview: Preview, theme: Theme) -> LengthsTab:
+    from app.pages.new_run.lengths_tab import LengthsTab
+
+    return LengthsTab(draft, preview, theme)
 
 
 def _in_words(data: ChosenData) -> str:
