@@ -28,7 +28,8 @@ def values(facts: ModelFacts, *, rows: int, length: int, trained: int, chunk: in
     """What each product is for a model and a batch."""
     chunk = max(1, min(chunk, trained))
     letters = {
-        "T": rows * length, "N": trained, "C": chunk, "R": (trained - 1) % chunk + 1, "b": rows, "s": length, "Z": length + 1,
+        "T": rows * length, "N": trained, "C": chunk, "R": (trained - 1) % chunk + 1,
+        "b": rows, "s": length, "Z": length + 1,
         "h": facts.hidden, "q": facts.query, "k": facts.key_value, "f": facts.mlp, "V": facts.vocab, "r": rank,
         "a": facts.query + 2 * facts.key_value, "H": facts.num_heads, "K": facts.num_kv_heads, "D": facts.head_dim,
         "x": facts.num_experts, "E": facts.experts_per_token, "1": 1,

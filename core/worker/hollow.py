@@ -16,7 +16,7 @@ from transformers.quantizers.auto import AutoHfQuantizer
 
 from core.config import ModelSection
 from core.errors import HoneError
-from core.worker.load import _quantization as quantization_config
+from core.worker.load import quantization_config
 
 BLOCK, NESTED_BLOCK = 64, 256
 
@@ -65,7 +65,7 @@ def fill(model: nn.Module, mode: AbstractContextManager[Any]) -> None:
             if isinstance(value, Tensor):
                 setattr(module, name, _fake(value, mode))
         if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False  # as in load_model
+            setattr(module, "support_avx512bf16_for_cpu", False)  # noqa: B010  # as in load_model
 
 
 def tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -55,7 +55,7 @@ def load_model(
     if model.attention != "auto":
         options["attn_implementation"] = model.attention
     if model.quantization != "none":
-        options["quantization_config"] = _quantization(model, compute)
+        options["quantization_config"] = quantization_config(model, compute)
     try:
         loaded, told = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
             folder, **TRUSTED_ONLY, use_safetensors=True, output_loading_info=True, **options
@@ -81,7 +81,8 @@ def load_model(
     return loaded
 
 
-def _quantization(model: ModelSection, compute: torch.dtype) -> BitsAndBytesConfig:
+def quantization_config(model: ModelSection, compute: torch.dtype) -> BitsAndBytesConfig:
+    """How bitsandbytes is to quantise a model."""
     if model.quantization == "int8":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(

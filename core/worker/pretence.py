@@ -18,7 +18,7 @@ from transformers import masking_utils
 from core.hardware import Device
 from core.worker.storages import StorageLog
 
-# Functions that autocast computes in fp32 on CUDA and not on the CPU; see torch's "Automatic Mixed Precision" page.
+# What autocast computes in fp32 on CUDA and not on the CPU; see torch's "Automatic Mixed Precision" page.
 IN_FP32 = {
     functional.layer_norm, functional.rms_norm, functional.group_norm, functional.softplus, torch.pow,
     Tensor.pow, Tensor.__pow__, torch.rsqrt, Tensor.rsqrt, torch.exp, Tensor.exp, torch.sum, Tensor.sum,
@@ -40,7 +40,7 @@ def pretend(device: Device, is_packed: bool) -> Iterator[None]:
 
 @contextmanager
 def _no_packed_rows() -> Iterator[None]:
-    """transformers looks at the values of positions to see whether rows are packed; of a fake tensor it assumes so."""
+    """transformers looks at the values of positions to see if rows are packed; of a fake tensor it assumes so."""
     look = masking_utils.find_packed_sequence_indices
     masking_utils.find_packed_sequence_indices = lambda position_ids: None
     try:
@@ -84,8 +84,8 @@ class Kernels(TorchDispatchMode):
     """bitsandbytes' kernels by what they allocate: results, and what they need while they run. To be entered after
     the log, so that it sees both.
 
-    They are CUDA's for a large batch, read in bitsandbytes 0.50. An 8-bit layer finds no outliers in its input: how
-    many there are hangs on values that a fake tensor does not have.
+    They are CUDA's for a large batch, read in bitsandbytes 0.50. An 8-bit layer finds no outliers in its input:
+    how many there are hangs on values that a fake tensor does not have.
     """
 
     def __init__(self, log: StorageLog) -> None:
@@ -104,8 +104,8 @@ class Kernels(TorchDispatchMode):
         return func(*args, **kwargs)
 
     def _gemm_4bit(
-        self, a: Tensor, b: Tensor, shape: list[int], absmax: Tensor, blocksize: int, quant_type: str, bias: Any = None,
-        absmax_8bit: Tensor | None = None, absmax_code: Any = None, absmax_offset: Any = None,
+        self, a: Tensor, b: Tensor, shape: list[int], absmax: Tensor, blocksize: int, quant_type: str,
+        bias: Any = None, absmax_8bit: Tensor | None = None, absmax_code: Any = None, absmax_offset: Any = None,
     ) -> Tensor:  # fmt: skip
         constants = None
         if absmax_8bit is not None:

@@ -57,9 +57,10 @@ def rehearse(
 ) -> Rehearsed:
     """Follow two optimizer steps and an evaluation of a run; the second step finds the optimizer's state in place.
 
-    `settings` is the model's config.json. All rows are `length` tokens long (data.max_length without one), of which
-    the last `trained` are learnt (all but the first without one). `mode` is what tensors are made in: fake ones
-    without one, real zeros under a null context; `sections` are those wanted, the evaluation being last. Raises HoneError for a model that cannot be built.
+    `settings` is the model's config.json. All rows are `length` tokens long (data.max_length without one), of
+    which the last `trained` are learnt (all but the first without one). `mode` is what tensors are made in: fake
+    ones without one, real zeros under a null context; `sections` are those wanted, the evaluation being last.
+    Raises HoneError for a model that cannot be built.
     """
     begun = time.perf_counter()
     compute = load.compute_dtype(config.model, device)

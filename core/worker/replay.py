@@ -1,4 +1,4 @@
-"""Reads a log of storages: what was alive when, the peak of each phase, and what kind of thing each storage was."""
+"""Reads a log of storages: what was alive when, the peak of each phase, and what kind of thing each was."""
 
 from __future__ import annotations
 

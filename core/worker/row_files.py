@@ -77,8 +77,8 @@ def trace_family(family: str) -> Written:
 
 
 def write_row(row: Row) -> Written:
-    """A row as JSON: for each section what stands when the head begins, and the peaks of forward passes, of the head
-    under the chunked loss in several chunks, and of backward passes."""
+    """A row as JSON: for each section what stands when the head begins, and the peaks of forward passes, of the
+    head under the chunked loss in several chunks, and of backward passes."""
     written: Written = {}
     for section, name in SECTIONS.items():
         groups: dict[str, list[Peak]] = {"forward": [], "head": [], "layer": []}
@@ -93,8 +93,8 @@ def write_row(row: Row) -> Written:
 def write_head(row: Row) -> Written:
     """The peaks of head and loss beyond what stands when the head begins.
 
-    Adapter weights that autocast copied are freed meanwhile; how many there are hangs on more than the head, so they
-    are counted as staying.
+    Adapter weights that autocast copied are freed meanwhile; how many there are hangs on more than the head, so
+    they are counted as staying.
     """
     written: Written = {}
     for section, name in SECTIONS.items():
@@ -169,7 +169,8 @@ def _samples() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         hidden = head_dim * heads if random_.random() < 0.7 else random_.randrange(256, 12288, 64)
         facts = SimpleNamespace(
             hidden=hidden, head_dim=head_dim, num_heads=heads, query=head_dim * heads,
-            mlp=int(hidden * random_.uniform(1, 5.5)), vocab=round(math.exp(random_.uniform(math.log(2e3), math.log(3e5)))),
+            mlp=int(hidden * random_.uniform(1, 5.5)),
+            vocab=round(math.exp(random_.uniform(math.log(2e3), math.log(3e5)))),
             num_experts=random_.choice((8, 32, 64, 128)), experts_per_token=random_.choice((1, 2, 4, 8)),
         )  # fmt: skip
         facts.num_kv_heads = max(1, heads // random_.choice((1, 1, 2, 4, 8)))

@@ -6,6 +6,7 @@ multiple of one product of dimensions, and what a deeper toy has more of counts 
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -54,7 +55,7 @@ class Peak:
 
 @dataclass(frozen=True)
 class Row:
-    """What a mode keeps: peaks by phase ("second 1/forward 0"), and what stands when the head begins, by section."""
+    """What a mode keeps: peaks by phase ("second 1/forward 0"), and by section what stands as the head begins."""
 
     peaks: dict[str, list[Peak]]
     stash: dict[str, Peak]
@@ -130,7 +131,7 @@ def _trace(family: str, toy: Toy, depth: int, mode: Mode, loss: Loss) -> Traced:
     marks = [*done.log.marks, (len(done.log.events), "")]
     phases = {
         name: range(start, _end_of_backward(done.log, start, end) if name.endswith("backward 0") else end)
-        for (start, name), (end, _) in zip(marks, marks[1:], strict=False)
+        for (start, name), (end, _) in itertools.pairwise(marks)
     }
     return Traced(done.log, phases)
 
@@ -214,7 +215,7 @@ def _product(
 
 
 def _follow(traced: Traced, terms: list[Term | None], depth: int) -> Followed:
-    """What is alive whenever memory stops growing, by phase and number of births in it, and when the head begins."""
+    """What is alive whenever memory stops growing, by phase and births in it so far, and when the head begins."""
     wanted = {
         events.start: (phase, events)
         for phase, events in traced.phases.items()

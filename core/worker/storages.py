@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_iter
 
 @dataclass(slots=True)
 class Birth:
-    """A storage as it was made: when, by which operation, in which phase of the step, for a tensor of which shape."""
+    """A storage as it was made: when, by which operation, in which phase, for a tensor of which shape."""
 
     num_bytes: int
     phase: str

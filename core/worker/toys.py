@@ -1,4 +1,4 @@
-"""Two- and three-layer models of each family with dimensions that tell every size apart: what rows are traced on."""
+"""Small models of each family with dimensions that tell every size apart: what rows are traced on."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ class Toy:
 
 
 TOYS = (
-    Toy(hidden=96, heads=6, kv_heads=2, head_dim=20, mlp=208, vocab=1009, rank=7, rows=3, length=37, trained=29, chunk=31),
-    Toy(hidden=240, heads=10, kv_heads=5, head_dim=28, mlp=472, vocab=1361, rank=11, rows=2, length=53, trained=41, chunk=29),
+    Toy(hidden=96, heads=6, kv_heads=2, head_dim=20, mlp=208, vocab=1009, rank=7,
+        rows=3, length=37, trained=29, chunk=31),
+    Toy(hidden=240, heads=10, kv_heads=5, head_dim=28, mlp=472, vocab=1361, rank=11,
+        rows=2, length=53, trained=41, chunk=29),
 )  # fmt: skip
 OWN_HEAD_DIM = {
-    "llama", "mistral", "ministral", "ministral3", "qwen3", "gemma", "gemma2", "gemma3_text", "glm", "glm4", "mixtral",
-    "qwen3_moe", "gpt_oss",
+    "llama", "mistral", "ministral", "ministral3", "qwen3", "gemma", "gemma2", "gemma3_text", "glm", "glm4",
+    "mixtral", "qwen3_moe", "gpt_oss",
 }  # fmt: skip
 GROUPED = OWN_HEAD_DIM | {
     "qwen2", "phi3", "smollm3", "olmo2", "olmo3", "granite", "starcoder2", "stablelm", "cohere", "qwen2_moe",
@@ -62,15 +64,15 @@ def settings(
     }
     if family == "gpt2":
         found = {
-            "model_type": family, "n_embd": toy.hidden, "n_layer": num_layers, "n_head": toy.heads, "n_inner": toy.mlp,
-            "vocab_size": toy.vocab, "n_positions": 128, "tie_word_embeddings": tied,
+            "model_type": family, "n_embd": toy.hidden, "n_layer": num_layers, "n_head": toy.heads,
+            "n_inner": toy.mlp, "vocab_size": toy.vocab, "n_positions": 128, "tie_word_embeddings": tied,
             "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0,
         }  # fmt: skip
     if family == "falcon":
         found["ffn_hidden_size"] = found.pop("intermediate_size")
     if family in MIXTURES:
-        found |= {"num_experts": 5, "num_local_experts": 5, "num_experts_per_tok": 3, "moe_intermediate_size": toy.mlp,
-                  "shared_expert_intermediate_size": toy.mlp}  # fmt: skip
+        found |= {"num_experts": 5, "num_local_experts": 5, "num_experts_per_tok": 3,
+                  "moe_intermediate_size": toy.mlp, "shared_expert_intermediate_size": toy.mlp}  # fmt: skip
     if family in GROUPED:
         found["num_key_value_heads"] = toy.kv_heads
     if family in OWN_HEAD_DIM:
