@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
@@ -20,6 +20,9 @@ from core.errors import HoneError
 SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where PyYAML was built with it
 MAX_YAML, MAX_NESTING = 200_000, 5_000  # libyaml has no limit of its own and overruns the stack
 INT_MAX = 2**31 - 1  # Qt's spin boxes hold signed 32-bit integers
+MAPPED = ("system", "prompt", "completion", "text", "messages", "chosen", "rejected", "label")
+"""What a column can be for."""
+SPEAKERS = ("system", "user", "assistant", "tool")
 LOG_SCALE: JsonDict = {"scale": "log"}  # steps 1, 2, 5, 10, ...
 DOUBLING: JsonDict = {"scale": "double"}  # steps 8, 16, 32, ...
 
@@ -50,14 +53,70 @@ class ModelSection(Section):
 class DataSection(Section):
     source: str = "sample:poems"
     """A bundled sample (sample:NAME), a data file, or a folder or archive of them."""
+    more: tuple[str, ...] = ()
+    """Further datasets mixed in, each SOURCE or WEIGHT*SOURCE."""
+    mapping: dict[str, str] = {}
+    """What each column is for, such as {prompt: question}; empty finds it out."""
+    template: str = "auto"
+    """The model's own chat template (auto), one by name such as chatml, or a file."""
     max_length: int = Field(default=512, ge=8, le=1_048_576, json_schema_extra={"unit": "tokens", **DOUBLING})
     """Longest row in tokens; longer rows are cut at the end."""
     packing: bool = False
     """Put several short rows into one sequence; they cannot see each other."""
-    train_on: Literal["answers", "last_answer", "all"] = "answers"
+    train_on: Literal["answers", "last_answer", "all", "roles"] = "answers"
     """Which tokens the model learns to write."""
+    roles: tuple[str, ...] = ("assistant",)
+    """Whose messages are learnt when train_on is roles: system, user, assistant, tool."""
     holdout: float = Field(default=0.05, ge=0, le=0.5)
     """Share of rows kept aside to evaluate on."""
+    holdout_source: str = ""
+    """Data to evaluate on in place of a share of the rows; empty takes the share."""
+    split_column: str = ""
+    """Column that says which rows are held out, by words such as test or validation."""
+    stratify_by: str = ""
+    """Column whose values keep their shares on both sides of the split."""
+    group_by: str = ""
+    """Column whose equal values stay on one side of the split."""
+    on_invalid: Literal["skip", "stop"] = "skip"
+    """What to do with a row that cannot be used."""
+    on_long: Literal["cut", "skip", "stop"] = "cut"
+    """What to do with a row longer than the limit."""
+    on_duplicate: Literal["keep", "skip", "stop"] = "keep"
+    """What to do with a row that repeats an earlier one."""
+    on_leak: Literal["keep", "skip", "stop"] = "keep"
+    """What to do with a held-out row whose prompt is trained on too."""
+
+    @field_validator("mapping", mode="before")
+    @classmethod
+    def _read_mapping(cls, value: Any) -> Any:
+        """A mapping may be written as text, as it stands in YAML, with or without its braces."""
+        return mapping_from(value) if isinstance(value, str) else value
+
+    @field_validator("more", "roles", mode="before")
+    @classmethod
+    def _read_list(cls, value: Any) -> Any:
+        """A list may be written as text, with commas between."""
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        )
+
+    @field_validator("mapping")
+    @classmethod
+    def _know_roles(cls, value: dict[str, str]) -> dict[str, str]:
+        for role, column in value.items():
+            if role not in MAPPED:
+                raise ValueError(f"{_shown(role)} is no role.{_nearest(role, MAPPED)}")
+            if not column.strip():
+                raise ValueError(f"{role} names no column; leave it out, or give it one.")
+        return value
+
+    @field_validator("roles")
+    @classmethod
+    def _know_speakers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for role in value:
+            if role not in SPEAKERS:
+                raise ValueError(f"{_shown(role)} is no role.{_nearest(role, SPEAKERS)}")
+        return value
 
 
 class Lora(Section):
@@ -167,10 +226,10 @@ class RunConfig(Section):
     runtime: RuntimeSection = RuntimeSection()
 
     def value(self, path: str) -> Any:
-        """The value at a dotted path such as "optim.learning_rate"."""
+        """The value at a dotted path such as "optim.learning_rate" or "data.mapping.prompt"."""
         found: Any = self
         for name in path.split("."):
-            found = getattr(found, name)
+            found = found[name] if isinstance(found, dict) else getattr(found, name)
         return found
 
     def with_value(self, path: str, value: Any) -> Self:
@@ -239,11 +298,28 @@ class RunConfig(Section):
             lines.append(f"\n{section_name}:")
             for name, info in type(section).model_fields.items():
                 value = getattr(section, name)
-                plain = list(value) if isinstance(value, tuple) else value
-                shown = yaml.safe_dump(plain, default_flow_style=True, width=float("inf"))
-                text = shown.removesuffix("\n").removesuffix("\n...")
-                lines.append(f"  {name}: {text}  # {info.description}")
+                lines.append(f"  {name}: {as_text(value)}  # {info.description}")
         return "\n".join(lines) + "\n"
+
+
+def as_text(value: Any) -> str:
+    """A value as it stands in YAML, on one line."""
+    plain = list(value) if isinstance(value, tuple) else value
+    style = '"' if isinstance(value, dict) and value else None  # templates over columns hold colons and line ends
+    shown = yaml.safe_dump(plain, default_flow_style=True, default_style=style, width=float("inf"))
+    return shown.removesuffix("\n").removesuffix("\n...")
+
+
+def mapping_from(text: str) -> Any:
+    """What a text such as "prompt: question, completion: answer" stands for. Raises ValueError."""
+    text = text.strip()
+    if len(text) > MAX_YAML or sum(map(text.count, "[{-?")) > MAX_NESTING:
+        raise ValueError("It is too long, or nested too deeply.")
+    try:
+        found = yaml.load(text if text.startswith("{") else f"{{{text}}}", Loader=SafeLoader)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        raise ValueError("Write it as {prompt: question, completion: answer}.") from None
+    return found
 
 
 SECTION_NAMES = tuple(name for name in RunConfig.model_fields if name != "version")
@@ -284,6 +360,10 @@ def unwise(config: RunConfig) -> list[Mistake]:
         found.append(Mistake("method.alpha", "Over four times the rank; learning may become unstable."))
     if config.evaluation.patience and not config.data.holdout:
         found.append(Mistake("evaluation.patience", "Has no effect without held-out rows: raise data.holdout."))
+    if config.data.train_on == "roles" and not config.data.roles:
+        found.append(Mistake("data.roles", "Nobody's messages are learnt: name a role, such as assistant."))
+    if config.data.holdout_source and config.data.split_column:
+        found.append(Mistake("data.split_column", "Has no effect beside data.holdout_source."))
     return found
 
 
@@ -322,6 +402,9 @@ def _put(tree: dict[str, Any], path: str, value: Any) -> None:
     elif name == "kind" and (member := _member(section_name, value)):
         kept = {key: old for key, old in tree[section_name].items() if key in member.model_fields}
         tree[section_name] = {**kept, "kind": value}
+    elif (place := name.partition("."))[1] and isinstance(held := tree[section_name].get(place[0]), dict):
+        kept = {key: old for key, old in held.items() if key != place[2]}
+        tree[section_name] = {**tree[section_name], place[0]: {**kept, place[2]: value} if value else kept}
     else:
         tree[section_name] = {**tree[section_name], name: value}
 
@@ -347,6 +430,8 @@ def _mistake(detail: Any) -> Mistake:
         bound = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most"}
         return Mistake(".".join(place), f"{_shown(detail['input'])} is out of range; it must be "
                        f"{bound.get(kind, 'less than')} {limit}.")  # fmt: skip
+    if kind == "value_error":
+        return Mistake(".".join(place), str(limits["error"]))
     return Mistake(".".join(place), f"{_shown(detail['input'])} does not fit: {_lower(detail['msg'])}.")
 
 

@@ -30,7 +30,7 @@ class Look(Spoken):
     revision: str
     data: str
     max_length: int
-    train_on: Literal["answers", "last_answer", "all"]
+    train_on: Literal["answers", "last_answer", "all", "roles"]
     objective: str
 
     @classmethod

@@ -5,7 +5,7 @@ Type, range, unit, choices and help all come from the setting's declaration in c
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic.fields import FieldInfo
 from PySide6.QtCore import Qt, Signal
@@ -19,7 +19,7 @@ from app.widgets.label import Label, set_tooltip
 from app.widgets.names_box import NamesBox
 from app.widgets.number_box import NumberBox, Range
 from app.widgets.switch import Switch
-from core.config import choices, union_members
+from core.config import as_text, choices, union_members
 
 
 class FieldFrame(QWidget):
@@ -179,7 +179,7 @@ def make_editor(path: str, info: FieldInfo, theme: Theme, entered: Any) -> QWidg
         box.edited.connect(entered)
         box.refused.connect(entered)
         return box
-    if get_origin(info.annotation) is tuple and get_args(info.annotation)[0] is str:
+    if path == "method.targets":
         names = NamesBox()
         names.edited.connect(entered)
         return names
@@ -199,8 +199,15 @@ def show_in_editor(editor: QWidget, value: Any) -> None:
         editor.pick(value)
     elif isinstance(editor, Switch):
         editor.setChecked(bool(value))
-    elif isinstance(editor, QLineEdit) and editor.text() != value:
-        editor.setText(value)
+    elif isinstance(editor, QLineEdit) and editor.text() != (text := _as_line(value)):
+        editor.setText(text)
+
+
+def _as_line(value: Any) -> str:
+    """A value as it can be typed: names with commas between, a mapping as in YAML without its braces."""
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return as_text(value)[1:-1] if isinstance(value, dict) else value
 
 
 def range_of(path: str, info: FieldInfo) -> Range:

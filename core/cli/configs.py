@@ -12,7 +12,7 @@ from core.cli.output import say
 from core.config import ConfigError, Mistake, RunConfig, field_at
 from core.errors import HoneError
 
-SOURCES = ("model.source", "data.source")
+SOURCES = ("model.source", "data.source", "data.holdout_source", "data.template")
 
 
 def show_config(options: argparse.Namespace) -> int:
@@ -72,6 +72,6 @@ def anchored(config: RunConfig, folder: Path) -> RunConfig:
     for path in SOURCES:
         source = str(config.value(path))
         place = folder / Path(source).expanduser()
-        if source and place.exists():
+        if source and (place.is_file() or (place.is_dir() and path != "data.template")):
             found[path] = str(place.resolve())
     return config.with_values(found) if found else config

@@ -62,14 +62,30 @@ def test_every_setting_has_an_editor_that_shows_it_and_its_help(path, form, draf
     assert field.editor.accessibleName()
     assert field.editor.accessibleDescription() == info.description
     assert field.editor.height() == 32
-    kinds = {bool: Switch, int: NumberBox, float: NumberBox, str: QLineEdit}
-    expected = kinds.get(info.annotation, NamesBox if isinstance(value, tuple) else Combo)
+    kinds = {bool: Switch, int: NumberBox, float: NumberBox, str: QLineEdit, dict[str, str]: QLineEdit}
+    listed = NamesBox if path == "method.targets" else QLineEdit
+    expected = kinds.get(info.annotation, listed if isinstance(value, tuple) else Combo)
     assert type(field.editor) is expected
     if isinstance(field.editor, NumberBox):
         shown = field.editor.text()
         assert field.editor.limits.parse(shown) == value, f"{value} is shown as {shown}"
     elif type(field.editor) is Combo:
         assert field.editor.currentData() == value
+
+
+def test_a_mapping_and_a_list_are_typed_and_shown_on_one_line(form, draft, qtbot, show):
+    columns, roles = form.add("data.mapping"), form.add("data.roles")
+    show(columns, roles)
+    assert (columns.editor.text(), roles.editor.text()) == ("", "assistant")
+    qtbot.keyClicks(columns.editor, 'prompt: "{a}: {b}", completion: c')
+    qtbot.keyClick(columns.editor, Qt.Key.Key_Return)
+    assert draft.config.data.mapping == {"prompt": "{a}: {b}", "completion": "c"}
+    assert not columns.remark
+    draft.set("data.roles", ("user", "tool"))
+    assert roles.editor.text() == "user, tool"
+    columns.editor.setText("promt: a")
+    qtbot.keyClick(columns.editor, Qt.Key.Key_Return)
+    assert "Did you mean prompt?" in columns.remark
 
 
 def test_a_small_learning_rate_is_never_shown_as_zero(form, draft, qtbot, show):

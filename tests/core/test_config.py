@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from core.config import (
     INT_MAX,
+    MAPPED,
     SECTION_NAMES,
     ConfigError,
     RunConfig,
@@ -48,6 +49,9 @@ CHOICES = [field for field in FIELDS if choices(field[2])]
 each_choice = pytest.mark.parametrize(("path", "kind", "info"), CHOICES, ids=[path for path, _, _ in CHOICES])
 
 
+LISTS = (tuple[str, ...], dict[str, str])
+
+
 def bounds(info: Any) -> tuple[float, float]:
     low, high = -math.inf, math.inf
     for limit in info.metadata:
@@ -77,7 +81,9 @@ def other_value(path: str, info: Any, default: Any) -> Any:
         return (default + high) / 2 if default < high else (low + high) / 2
     if info.annotation is str:
         return "elsewhere: a # name with 'quotes'"
-    return ("q_proj", "v_proj")
+    if info.annotation == dict[str, str]:
+        return {"prompt": "{question}\n\n{context}: # 'quoted'", "completion": 'an "answer" {x}'}
+    return ("user", "assistant") if path == "data.roles" else ("q_proj", "v_proj")
 
 
 @each_field
@@ -103,7 +109,7 @@ def test_a_number_has_both_bounds_and_its_default_lies_between(path, kind, info)
 
 @each_field
 def test_a_field_has_a_type_a_form_can_draw(path, kind, info):
-    assert info.annotation in (bool, int, float, str) or choices(info) or info.annotation == tuple[str, ...]
+    assert info.annotation in (bool, int, float, str) or choices(info) or info.annotation in LISTS
     if options := choices(info):
         assert info.default in options
         assert all(isinstance(option, str) for option in options)
@@ -303,6 +309,58 @@ def test_the_yaml_explains_every_setting():
                        and ln.endswith(f"# {info.description}")]  # fmt: skip
             assert len(line) < 140
     assert yaml.safe_load(text)["optim"]["learning_rate"] == 2e-4
+
+
+def test_one_column_of_a_mapping_is_changed_alone_and_taken_out_again():
+    config = RunConfig().with_values(
+        {"data.mapping.prompt": "{question}\n{context}", "data.mapping.completion": "a"}
+    )
+    assert config.value("data.mapping.prompt") == "{question}\n{context}"
+    assert RunConfig.from_yaml(config.to_yaml()) == config
+    assert config.with_value("data.mapping.prompt", "").data.mapping == {"completion": "a"}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("prompt: [", "Write it as {prompt: question"),
+        ("promt: x", "Did you mean prompt?"),
+        ({"prompt": " "}, "names no column"),
+        ({"prompt": 3}, "valid string"),
+        ("{" * 9000, "nested too deeply"),
+    ],
+)
+def test_a_mapping_that_cannot_be_is_told(value, words):
+    with pytest.raises(ConfigError) as caught:
+        RunConfig().with_value("data.mapping", value)
+    assert caught.value.path.startswith("data.mapping")
+    assert words in caught.value.message
+
+
+def test_mappings_and_lists_can_be_typed():
+    typed = RunConfig().with_values(
+        {"data.mapping": "prompt: question, completion: a", "data.roles": "user, tool"}
+    )
+    assert typed.data.mapping == {"prompt": "question", "completion": "a"}
+    assert typed.data.roles == ("user", "tool")
+    with pytest.raises(ConfigError, match="Known ones: system, user, assistant, tool"):
+        RunConfig().with_value("data.roles", ["bot"])
+
+
+def test_files_from_before_the_newer_settings_still_read():
+    text = "version: 1\ndata:\n  source: sample:poems\n  max_length: 64\n  train_on: all\n  holdout: 0.1\n"
+    data = RunConfig.from_yaml(text).data
+    assert (data.more, data.mapping, data.template, data.on_long) == ((), {}, "auto", "cut")
+
+
+mappings = st.dictionaries(st.sampled_from(MAPPED), st.text(min_size=1).filter(str.strip), max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(mapping=mappings)
+def test_any_mapping_survives_yaml(mapping):
+    config = RunConfig().with_value("data.mapping", mapping)
+    assert RunConfig.from_yaml(config.to_yaml()) == config
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)

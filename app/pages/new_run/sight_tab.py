@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 150
 """How long the row before may stay in sight while the next one is asked for."""
-TRAINED = {"answers": "answers only", "last_answer": "last answer only", "all": "everything"}
+TRAINED = {
+    "answers": "answers only",
+    "last_answer": "last answer only",
+    "all": "everything",
+    "roles": "chosen roles only",
+}
 
 
 class SightTab(QWidget):
@@ -56,6 +61,8 @@ class SightTab(QWidget):
         column.setSpacing(6)
         column.addWidget(self.stack, 1)
         column.addLayout(below)
+        self._train_on = draft.config.data.train_on
+        draft.changed.connect(self._follow)
         preview.changed.connect(self._refresh)
         preview.seen.connect(self._take)
         self._fall_back()
@@ -65,9 +72,24 @@ class SightTab(QWidget):
         self._index, self._row = index, row
         self._refresh()
 
+    @property
+    def number(self) -> int:
+        """The row now shown, counted from 0; -1 for none."""
+        return self._index
+
+    def expect(self, number: int) -> None:
+        """Ask for a row's tokens already while the row itself is still being read."""
+        if self.isVisible():
+            self._preview.want(number)
+
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._refresh()
+
+    def _follow(self) -> None:
+        if self._draft.config.data.train_on != self._train_on:
+            self._train_on = self._draft.config.data.train_on
+            self._refresh()
 
     def _take(self, number: int) -> None:
         if number == self._index:
