@@ -7,6 +7,7 @@ answered by one Ready or one Failed, each Ask by one Replied per column or one F
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +16,13 @@ from typing import Annotated, BinaryIO, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from core.columns import Column, check_together
+from core.config import ModelSection
 from core.errors import HoneError
 from core.events import Event, Failed, Progress, Ready, Replied, Token, Warned, decode
 from core.launch import PROJECT, worker_command, worker_environment
+from core.models.source import locate_model
+
+MAX_ADVICE_BYTES = 1 << 16
 
 
 class Spoken(BaseModel):
@@ -46,6 +51,24 @@ class Sampling(Spoken):
     """Longest answer, in tokens."""
     seed: int = Field(default=42, ge=0, le=2**31 - 1)
     """Start of the dice; change it for another answer."""
+
+
+def advised_sampling(model: ModelSection) -> Sampling:
+    """What a model's makers advise in its generation_config.json, where they advise to sample; ours otherwise."""
+    try:
+        path = locate_model(model.source, model.revision).path / "generation_config.json"
+        with path.open("rb") as file:
+            advice = json.loads(file.read(MAX_ADVICE_BYTES))
+    except (HoneError, OSError, ValueError, RecursionError):
+        return Sampling()
+    if not isinstance(advice, dict) or advice.get("do_sample") is not True:
+        return Sampling()
+    names = ("temperature", "top_p", "top_k", "repetition_penalty")
+    found = {name: advice[name] for name in names if advice.get(name) is not None}
+    try:
+        return Sampling.model_validate(found)
+    except ValidationError:
+        return Sampling()
 
 
 class Load(Spoken):

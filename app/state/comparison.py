@@ -9,7 +9,7 @@ from typing import Any, Literal
 from PySide6.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from core import places
-from core.chat import Ask, Command, Load, Message, Sampling, StopAnswer, died, encode_command
+from core.chat import Ask, Command, Load, Message, Sampling, StopAnswer, advised_sampling, died, encode_command
 from core.columns import Column, check_together
 from core.errors import HoneError
 from core.events import Event, Failed, Progress, Ready, Replied, Token, Warned, decode
@@ -70,7 +70,7 @@ class Comparison(QObject):
         self.progress = ""
         self.problem = ""
         self.memory_bytes = 0
-        self.sampling = Sampling()
+        self.sampling = self.usual_sampling = Sampling()
         self.system = ""
         self.uses_template = True
         self.device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -116,6 +116,7 @@ class Comparison(QObject):
         self.conversations = [kept.get(column) or Conversation(column) for column in wanted]
         self.problem = ""
         if wanted:
+            self._take_advice(wanted[0])
             self._load()
         else:
             self._set_state("idle")
@@ -173,6 +174,13 @@ class Comparison(QObject):
             self._process.kill()  # it has nothing to save
             self._process.waitForFinished(KILL_MS)
             self._process.blockSignals(False)
+
+    def _take_advice(self, column: Column) -> None:
+        """Begin with what the base's makers advise, unless a person has chosen otherwise."""
+        is_untouched = self.sampling == self.usual_sampling
+        self.usual_sampling = advised_sampling(column.model)
+        if is_untouched:
+            self.sampling = self.usual_sampling
 
     # Talking to the worker
 

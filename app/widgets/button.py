@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QPushButton
 
 from app.theme import Theme
@@ -37,6 +38,16 @@ class Button(QPushButton):
         self._icon = (theme, name, color)
         self._draw_icon()
         return self
+
+    def sizeHint(self) -> QSize:
+        """Wide enough for the bolder words of a checked button, which Qt does not reckon with."""
+        hint = super().sizeHint()
+        if self.isCheckable() and self.text():
+            bold = QFont(self.font())
+            bold.setWeight(QFont.Weight.DemiBold)
+            wider = QFontMetrics(bold).horizontalAdvance(self.text())
+            hint.setWidth(hint.width() + max(0, wider - self.fontMetrics().horizontalAdvance(self.text())))
+        return hint
 
     def _draw_icon(self) -> None:
         if self._icon is not None:

@@ -29,6 +29,7 @@ from core import figures
 from core.config import RunConfig
 
 ROW_HEIGHT = 44
+PADDING = 10
 SortRole = Qt.ItemDataRole.UserRole
 RowRole = Qt.ItemDataRole.UserRole + 1
 Index = QModelIndex | QPersistentModelIndex
@@ -44,6 +45,8 @@ class TableColumn:
     number: Callable[[RunRow], float] | None = None
     """What it is sorted by; the words, where there is none."""
     is_number: bool = False
+    longest: str = ""
+    """Words it must have room for; a wide font widens it."""
 
     def key(self, row: RunRow) -> float | str:
         return self.number(row) if self.number else self.words(row).lower()
@@ -87,15 +90,15 @@ def day(moment: float) -> str:
 
 
 COLUMNS = (
-    TableColumn("State", 126, _state),
+    TableColumn("State", 126, _state, longest="●  interrupted"),
     TableColumn("Name", 0, lambda row: row.run.name),
     TableColumn("Model", 108, _words(model_name)),
     TableColumn("Data", 96, _words(data_name)),
-    TableColumn("Method", 88, _words(method_name)),
-    TableColumn("Held out", 74, _loss, lambda row: _known(row.best_loss), is_number=True),
-    TableColumn("Peak", 78, _peak, lambda row: row.peak_bytes, is_number=True),
-    TableColumn("Time", 88, _time, lambda row: row.seconds, is_number=True),
-    TableColumn("Begun", 98, lambda row: day(row.began), lambda row: row.began),
+    TableColumn("Method", 88, _words(method_name), longest="LoRA r128"),
+    TableColumn("Held out", 74, _loss, lambda row: _known(row.best_loss), is_number=True, longest="0.000000"),
+    TableColumn("Peak", 78, _peak, lambda row: row.peak_bytes, is_number=True, longest="999 MiB"),
+    TableColumn("Time", 88, _time, lambda row: row.seconds, is_number=True, longest="23 h 59 min"),
+    TableColumn("Begun", 98, lambda row: day(row.began), lambda row: row.began, longest="today 00:00"),
     TableColumn("Loss", 100, lambda row: "", lambda row: _known(row.loss)),
 )
 NAME, BEGUN, LOSS = 1, 8, 9
@@ -215,7 +218,8 @@ class RunTable(QTableView):
             mode = QHeaderView.ResizeMode.Stretch if stretches else QHeaderView.ResizeMode.Fixed
             head.setSectionResizeMode(number, mode)
             if not stretches:
-                self.setColumnWidth(number, column.width)
+                words = self.fontMetrics().horizontalAdvance(column.longest)
+                self.setColumnWidth(number, max(column.width, words + 2 * PADDING))
         self.setSortingEnabled(True)
         self.sortByColumn(BEGUN, Qt.SortOrder.DescendingOrder)
         theme.changed.connect(self.viewport().update)
@@ -246,7 +250,7 @@ class _RunPainter(QStyledItemDelegate):
         painter.setPen(self._theme.color("line"))
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        room = area.adjusted(10, 0, -10, 0)
+        room = area.adjusted(PADDING, 0, -PADDING, 0)
         if index.column() == 0:
             self._paint_state(painter, room, row)
         elif index.column() == LOSS:

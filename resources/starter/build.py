@@ -91,7 +91,7 @@ def save(model: LlamaForCausalLM, tokenizer, out: Path) -> None:
     half = half.to(torch.bfloat16)
     half.generation_config = GenerationConfig(
         do_sample=True,
-        temperature=0.7,
+        temperature=0.3,
         top_p=0.95,
         max_new_tokens=200,
         eos_token_id=tokenizer.eos_token_id,

@@ -14,7 +14,18 @@ from pathlib import Path
 import pytest
 from chat_models import make_adapter, make_base, make_run
 
-from core.chat import Ask, ChatClient, Load, Message, Sampling, StopAnswer, ask_all, decode_command, encode_command
+from core.chat import (
+    Ask,
+    ChatClient,
+    Load,
+    Message,
+    Sampling,
+    StopAnswer,
+    advised_sampling,
+    ask_all,
+    decode_command,
+    encode_command,
+)
 from core.columns import Column, base_column, checkpoints_to_offer, compared, has_voice, run_column
 from core.config import ModelSection, RunConfig
 from core.errors import HoneError
@@ -218,3 +229,19 @@ def test_an_adapter_without_a_run_can_be_a_column(chat: ChatClient, base: Path, 
     ready = chat.load([base_column(section), lone], device="cpu", threads=1)
     assert ready.columns == ["Base", "lone"]
     assert ready.logit_differences[1] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ('{"do_sample": true, "temperature": 0.6, "top_k": 20}', Sampling(temperature=0.6, top_k=20)),
+        ('{"temperature": 0.6}', Sampling()),
+        ('{"do_sample": true, "temperature": "hot"}', Sampling()),
+        ("[1, 2", Sampling()),
+        (None, Sampling()),
+    ],
+)
+def test_the_makers_advice_is_where_sampling_begins(tmp_path, written, expected):
+    if written is not None:
+        (tmp_path / "generation_config.json").write_text(written)
+    assert advised_sampling(ModelSection(source=str(tmp_path))) == expected

@@ -89,10 +89,10 @@ class SamplingPanel(Popup):
     def _reset(self) -> None:
         self.system.clear()
         self._comparison.uses_template = True
-        self._comparison.set_sampling(**Sampling().model_dump())
+        self._comparison.set_sampling(**self._comparison.usual_sampling.model_dump())
 
     def _show(self) -> None:
-        sampling, defaults = self._comparison.sampling, Sampling()
+        sampling, defaults = self._comparison.sampling, self._comparison.usual_sampling
         for name, field in self.fields.items():
             field.show_values({f"sampling.{name}": getattr(sampling, name)}, is_changed=False)
         self.template.setChecked(self._comparison.uses_template)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.pages.new_run.data_chooser import DataChooser
 from app.pages.new_run.problem_list import ProblemList
-from app.pages.new_run.row_view import HEIGHT, RowView
-from app.pages.new_run.sight_tab import SightTab
+from app.pages.new_run.rows_tab import RowsTab
 from app.state.background import Background
 from app.state.chosen_data import ChosenData
 from app.state.draft import Draft
 from app.state.preview import Preview
+from app.state.row_reader import RowReader
+from app.state.row_search import RowSearch
 from app.theme import Theme, restyle
 from app.widgets.button import Button
 from app.widgets.card import Card
@@ -25,7 +25,7 @@ from core.figures import whole
 if TYPE_CHECKING:
     from app.pages.new_run.lengths_tab import LengthsTab
 
-LEGEND_HEIGHT = 26
+TAB_HEIGHT = 272
 
 
 class DataCard(Card):
@@ -36,7 +36,6 @@ class DataCard(Card):
     ) -> None:
         super().__init__("Data", " ")
         self._draft, self._data, self._preview_state = draft, data, preview
-        self._index = 0
         self._name = Label("", "strong")
         self.header.insertWidget(1, self._name)
         self._change = Button("Change")
@@ -47,15 +46,11 @@ class DataCard(Card):
         self._make_chooser = lambda: DataChooser(draft, background, theme)
         self._chooser: DataChooser | None = None
         self.tabs = Tabs(["As the model sees it", "Problems", "Lengths"])
-        self._where = Label("", "secondary")
-        self._back = Button("", "mini", name="Row before").set_icon(theme, "chevron-left")
-        self._next = Button("", "mini", name="Next row").set_icon(theme, "chevron-right")
-        self._back.clicked.connect(lambda: self.show_row(self._index - 1))
-        self._next.clicked.connect(lambda: self.show_row(self._index + 1))
-        self.sight, self.problems = SightTab(draft, preview, theme), ProblemList()
+        reader, search = RowReader(data, background), RowSearch(data, background)
+        self.rows, self.problems = RowsTab(draft, reader, search, preview, theme), ProblemList()
         self._stack = QStackedWidget()
-        self._stack.setFixedHeight(HEIGHT + LEGEND_HEIGHT)
-        self._stack.addWidget(self.sight)
+        self._stack.setFixedHeight(TAB_HEIGHT)
+        self._stack.addWidget(self.rows)
         self._stack.addWidget(self.problems)
         self._make_lengths = lambda: _lengths_tab(draft, preview, theme)
         self._lengths: LengthsTab | None = None
@@ -65,24 +60,16 @@ class DataCard(Card):
         self.body.addWidget(self._preview)
         data.changed.connect(self._show)
         preview.measured.connect(self._show_problems)
-        draft.changed.connect(self._follow)
         draft.rejected.connect(self._reject)
-        self._train_on = draft.config.data.train_on
         self._source = data.source
         self._show()
 
     def _lay_out_preview(self) -> QWidget:
-        top = QHBoxLayout()
-        top.setSpacing(4)
-        top.addWidget(self.tabs)
-        top.addStretch()
-        for widget in (self._where, self._back, self._next):
-            top.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
         preview = QWidget()
         column = QVBoxLayout(preview)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(top)
+        column.addWidget(self.tabs)
         column.addWidget(hairline())
         column.addSpacing(10)
         column.addWidget(self._stack)
@@ -97,26 +84,13 @@ class DataCard(Card):
         return self._lengths
 
     def _open_tab(self, index: int) -> None:
-        tabs = (self.sight, self.problems) if index < 2 else (self.sight, self.problems, self.lengths)
+        tabs = (self.rows, self.problems) if index < 2 else (self.rows, self.problems, self.lengths)
         self._stack.setCurrentWidget(tabs[index])
-        for widget in (self._where, self._back, self._next):
-            widget.setVisible(index == 0)
 
-    def show_row(self, index: int) -> None:
-        rows = self._data.rows
-        if rows is None or not len(rows):
-            self.sight.show_row(-1, None)
-            self._where.setText("")
-            return
-        self._index = min(max(index, 0), len(rows) - 1)
-        self.sight.show_row(self._index, rows[self._index])
-        self._where.setText(f"Row {whole(self._index + 1)} of {whole(len(rows))}")
-        self._back.setEnabled(self._index > 0)
-        self._next.setEnabled(self._index < len(rows) - 1)
-
-    @property
-    def row_view(self) -> RowView:
-        return self.sight.row_view
+    def show_row(self, number: int) -> None:
+        """Open a row, counted from 0, as the model sees it."""
+        self.tabs.choose(0)
+        self.rows.go_to(number)
 
     @property
     def chooser(self) -> DataChooser:
@@ -140,11 +114,6 @@ class DataCard(Card):
         self.chooser.hide()
         self._change.setText("Change")
 
-    def _follow(self) -> None:
-        if self._draft.config.data.train_on != self._train_on:
-            self._train_on = self._draft.config.data.train_on
-            self.show_row(self._index)
-
     def _reject(self, path: str, message: str) -> None:
         if path == "data.source":
             self._show_error(message)
@@ -157,7 +126,7 @@ class DataCard(Card):
     def _show(self) -> None:
         data = self._data
         if data.source != self._source:
-            self._source, self._index = data.source, 0
+            self._source = data.source
             self.tabs.choose(0)
         self._show_error(data.error)
         self._name.setText(_short(data.source))
@@ -173,7 +142,6 @@ class DataCard(Card):
             self.set_summary(_in_words(data))
         self._show_problems()
         self.tabs.set_count(1, data.report.num_rows - data.report.num_used if data.report else 0)
-        self.show_row(self._index)
 
     def _show_problems(self) -> None:
         self.problems.show_report(self._data.report, self._preview_state.measurement)

@@ -13,7 +13,6 @@ from app.widgets.label import Label
 if TYPE_CHECKING:
     from core.data.row import Message, Problem, Row
 
-HEIGHT = 148
 MOST_LETTERS = 6000
 
 
@@ -23,7 +22,6 @@ class RowView(QScrollArea):
     def __init__(self) -> None:
         super().__init__()
         self.setWidgetResizable(True)
-        self.setFixedHeight(HEIGHT)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
