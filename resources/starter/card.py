@@ -31,7 +31,7 @@ this card.
 | Vocabulary | {vocabulary:,}, byte-level BPE, trained on the corpus |
 | Context | {context} tokens |
 | Seed | {seed} |
-| Training | {tokens:,} tokens in {steps:,} steps, {minutes} minutes on a CPU, bf16 autocast |
+| Training | {tokens:,} tokens in {steps:,} steps, {minutes} minutes of CPU, bf16 autocast |
 | Held out | {held_out_conversations} pairs of hero and event, never seen together in training |
 | Held-out perplexity | {held_out_perplexity} per answer token, of a story given its prompt |
 | Held-out greedy stories | {kept_share:.1%} keep the hero and the things their prompt names |

@@ -31,7 +31,7 @@ from stories import (
 HERE = Path(__file__).resolve().parent
 SEED = 1
 SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")
-NUM_POEMS, NUM_HELD_OUT, NUM_PREFERENCES = 600, 40, 300
+NUM_POEMS, NUM_HELD_OUT, NUM_PREFERENCES = 900, 40, 300
 
 ABOUT = {
     "poems.jsonl": "{rows} rows, prompt and completion: a request for a story, answered by four rhyming lines",

@@ -156,7 +156,7 @@ def test_chat_with_a_run_that_is_not_there(capsys: pytest.CaptureFixture[str], t
 
 def test_row_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "show", "sample:poems", "--row", "0"]) == 1
-    assert "sample:poems has 600 rows; --row 0 is none of them" in capsys.readouterr().err
+    assert "sample:poems has 900 rows; --row 0 is none of them" in capsys.readouterr().err
 
 
 def test_row_that_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
