@@ -18,6 +18,7 @@ from core.data.tables import read_record
 __all__ = ["Message", "Problem", "Row", "Rows", "first_rows", "open_rows", "require_objective"]
 
 SAMPLED_FILES = 20
+CROWDED_BYTES, MOST_PARTS = 2**20, 300_000
 SAMPLED_ROWS = 100  # enough to tell the format of a file
 
 
@@ -132,7 +133,11 @@ def _raw(file: BinaryIO, span: Span) -> bytes:
         limit = MAX_ROW_BYTES // 2**20
         raise RowError("line too long", f"is {size / 2**20:,.1f} MiB long; a row has at most {limit} MiB")
     file.seek(span.start)
-    return file.read(size)
+    raw = file.read(size)
+    # Each list or object takes a hundred bytes of memory and more.
+    if size > CROWDED_BYTES and raw.count(b"{") + raw.count(b"[") > MOST_PARTS:
+        raise RowError("line too long", f"holds over {MOST_PARTS:,} lists and objects; a row of text has few")
+    return raw
 
 
 def _piece(raw: bytes, line: int) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,16 @@ TABLE_SUFFIXES = {".csv": ",;\t|", ".tsv": "\t"}
 TABLE_FILES = (".parquet", ".arrow")
 SUFFIXES = (*JSON_SUFFIXES, *TEXT_SUFFIXES, *TABLE_SUFFIXES)
 READABLE = "Hone reads .jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt and .md files, and .gz and .zip of them"
-PACKED_KINDS = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"PAR1": "parquet", b"ARROW1": "arrow"}
+PACKED_KINDS = {
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+    b"\x1f\x8b": "gzip",
+    b"PAR1": "parquet",
+    b"ARROW1": "arrow",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+ARCHIVES = ("zip", "gzip")
 STREAM = b"\xff\xff\xff\xff"
 """How an Arrow file of `datasets` begins."""
 MOST_FILES = 10_000
@@ -35,15 +45,19 @@ OTHER_KINDS = {
     b"\xfd7zXZ": "an xz archive",
     b"\x28\xb5\x2f\xfd": "a zstandard archive",
     b"SQLite format 3": "a database",
+    b"\xff\xfe\0\0": "text in UTF-32, which is to be saved as UTF-8",
+    b"version https://git-lfs": "a Git LFS pointer and not the data, which git lfs pull fetches",
 }
-WIDE_TEXT = (b"\xff\xfe", b"\xfe\xff")
+TAR_MARK = slice(257, 262)
+WEB_PAGES = (b"<!doctype html", b"<html")
 
-Container = Literal["lines", "list", "text", "table"]
+Container = Literal["lines", "list", "sequence", "text", "table"]
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of rows: one JSON object per line, one JSON list of objects, plain text, or a table of text."""
+    """A file of rows: one JSON object per line, one JSON list of objects, JSON objects in sequence over any lines,
+    plain text, or a table of text."""
 
     path: Path
     container: Container
@@ -119,20 +133,34 @@ def _listed(folder: Path, source: str) -> list[Path]:
 def _files_in(path: Path, source: str) -> tuple[DataFile, ...]:
     """The file itself, or what is packed in it; an archive within an archive stays closed."""
     head, size = _head(path, source)
-    kind = next((kind for start, kind in PACKED_KINDS.items() if head.startswith(start)), "")
-    if head.startswith(STREAM) and path.suffix.lower() == ".arrow":
-        kind = "arrow"
+    kind = _packed_kind(path, head)
     if not kind:
         return (_look_at(path, source, head, size),)
     found = []
     try:
-        for name, inner in unpack(path, kind, SUFFIXES):
+        for name, inner in unpack(path, kind, (*SUFFIXES, *TABLE_FILES)):
             shown = f"{name} in {source}" if name else source
             head, size = _head(inner, shown)
-            found.append(replace(_look_at(inner, shown, head, size), name=name))
+            if (within := _packed_kind(inner, head)) in ARCHIVES:
+                raise wrong(f"{shown} holds an archive within an archive; unpack the outer one first.")
+            if within:
+                found += [replace(one, name=name) for one in _files_in(inner, shown)]
+            else:
+                found.append(replace(_look_at(inner, shown, head, size), name=name))
     except Packed as why:
         raise wrong(f"{source} {why}.") from None
     return tuple(found)
+
+
+def _packed_kind(path: Path, head: bytes) -> str:
+    """How the content of a file is packed, so that it must be written out to be read; empty where it need not."""
+    if head.startswith(STREAM) and path.suffix.lower() == ".arrow":
+        return "arrow"
+    if head.startswith(tuple(OTHER_KINDS)):
+        return ""
+    if b"\r" in head and b"\n" not in head and b"\0" not in head:
+        return "carriage returns"
+    return next((kind for start, kind in PACKED_KINDS.items() if head.startswith(start)), "")
 
 
 def _head(path: Path, source: str) -> tuple[bytes, int]:
@@ -152,13 +180,28 @@ def _look_at(path: Path, source: str, head: bytes, size: int) -> DataFile:
     suffix = path.suffix.lower()
     if suffix in TEXT_SUFFIXES:
         return DataFile(path, "text", start, size)
-    if suffix in TABLE_SUFFIXES:
+    if body[:16].lower().startswith(WEB_PAGES):
+        raise wrong(f"{source} is a web page, perhaps an error in place of the data; get the file again.")
+    if suffix in TABLE_SUFFIXES and body[:2] != b'{"':
         return _table(path, source, head[start:], start, size)
     if body[:1] == b"[" and body[1:].lstrip()[:1] in (b"{", b"]", b""):
         return DataFile(path, "list", start, size)
     if body[:1] == b"{" or suffix in JSON_SUFFIXES:
-        return DataFile(path, "lines", start, size)
+        return DataFile(path, "sequence" if _is_sequence(body) else "lines", start, size)
     raise wrong(f"{source} is neither JSON nor named as text; {READABLE}.")
+
+
+def _is_sequence(body: bytes) -> bool:
+    """Whether the first JSON object takes several lines, or another follows it on its line."""
+    line = body.split(b"\n", 1)[0].rstrip()
+    if line == b"{" and b"\n" in body:
+        return True
+    text = body.decode(errors="replace")
+    try:
+        tree, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(tree, dict) and ("\n" in text[:end] or text[end:].lstrip(" \t")[:1] == "{")
 
 
 def _table(path: Path, source: str, head: bytes, start: int, size: int) -> DataFile:
@@ -166,6 +209,8 @@ def _table(path: Path, source: str, head: bytes, start: int, size: int) -> DataF
         header = read_header(head, TABLE_SUFFIXES[path.suffix.lower()])
     except RowError as bad:
         raise wrong(f"{source} cannot be read as a table: {bad.reason}.") from None
+    if header.num_bytes == HEAD_BYTES - start:
+        raise wrong(f"{source} has a header of over {HEAD_BYTES:,} bytes on its line 1; it is no table.")
     return DataFile(
         path, "table", start + header.num_bytes, size,
         columns=header.columns, separator=header.separator, line=1 + header.num_lines,
@@ -225,10 +270,10 @@ def _sample(source: str) -> Path:
 
 
 def _refuse_other_kinds(source: str, head: bytes) -> None:
-    if head.startswith(WIDE_TEXT):
-        raise wrong(f"{source} is text in UTF-16; save it as UTF-8.")
     for start, kind in OTHER_KINDS.items():
         if head.startswith(start):
             raise wrong(f"{source} is {kind}; {READABLE}.")
+    if head[TAR_MARK] == b"ustar":
+        raise wrong(f"{source} is a tar archive; unpack it first, and give the folder.")
     if b"\0" in head:
         raise wrong(f"{source} is not text: it holds zero bytes; {READABLE}.")

@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import re
 from array import array
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 
+from core.data.nested import BLOCK_BYTES, NOT_SPACE, Span, in_list, in_sequence
 from core.data.source import DataFile
 from core.data.tables import find_records
 
-BLOCK_BYTES = 4 * 2**20
 CHUNK_BYTES = 1500
 """Most bytes in a row of raw text: near 400 tokens of English, 500 of Chinese, so that few rows are cut."""
 MAX_ROW_BYTES = 16 * 2**20
-NEAR_BYTES = 8 * 2**20
-NOT_SPACE = re.compile(rb"\S")
+NEAR_BYTES = 32 * 2**20
 OPEN_QUOTE = "opens a quote that is never closed"
-STRING = rb'"(?:[^"\\]++|\\.)*+"'
-
-
-def _nested(inner: bytes) -> bytes:
-    return rb'[\[{](?:[^\[\]{}"]++|' + STRING + inner + rb")*+[\]}]"
-
-
-# Whole values up to three levels deep are one match, so that a row costs one step and not one per sign in it.
-SHALLOW = _nested(b"|" + _nested(b"|" + _nested(b"")))
-STRUCTURE = re.compile(SHALLOW + b"|" + STRING + rb'|["\[\]{},]', re.DOTALL)
-STRING_PART = re.compile(rb'\\.|"', re.DOTALL)
-
-
-class Span(NamedTuple):
-    """Bytes `start` to `end` of a file; `line` is the line where they begin, counting from 1.
-
-    `flaw` is set where a JSON list breaks off, which is its last span, and where a quote in a table stays open.
-    """
-
-    start: int
-    end: int
-    line: int
-    flaw: str = ""
 
 
 class LineSpans:
@@ -107,8 +82,11 @@ def first_spans(file: BinaryIO, data: DataFile, count: int) -> list[Span]:
 
 def iterate_spans(file: BinaryIO, data: DataFile) -> Iterator[Span]:
     """Every row of a file, one after another."""
-    find = {"lines": _in_lines, "list": _in_list, "text": _in_text, "table": _in_table}[data.container]
-    return find(file, data)
+    if data.container == "list":
+        return in_list(file, data.start, data.num_bytes)
+    if data.container == "sequence":
+        return in_sequence(file, data.start, data.num_bytes)
+    return {"lines": _in_lines, "text": _in_text, "table": _in_table}[data.container](file, data)
 
 
 def _line_ends(file: BinaryIO, data: DataFile) -> np.ndarray:
@@ -133,11 +111,14 @@ def _in_lines(file: BinaryIO, data: DataFile) -> Iterator[Span]:
         content = file.readline(MAX_ROW_BYTES + 1)
         if not content:
             return
-        end = offset + len(content) - content.endswith(b"\n")
-        if content.rstrip(b"\r\n"):
-            yield Span(offset, end, line)
-        offset += len(content)
-        if len(content) > MAX_ROW_BYTES:
+        size, ended = len(content), content.endswith(b"\n")
+        is_filled = bool(content.rstrip(b"\r\n"))
+        while not ended and MAX_ROW_BYTES < size < NEAR_BYTES and (content := file.readline(BLOCK_BYTES)):
+            size, ended = size + len(content), content.endswith(b"\n")
+        if is_filled:
+            yield Span(offset, offset + size - ended, line)
+        offset += size
+        if not ended and size >= NEAR_BYTES:
             return
 
 
@@ -178,51 +159,3 @@ def _cut(text: bytes, start: int) -> int:
     while limit > start + CHUNK_BYTES - 4 and text[limit] & 0xC0 == 0x80:  # never inside a character of UTF-8
         limit -= 1
     return limit
-
-
-def _in_list(file: BinaryIO, data: DataFile) -> Iterator[Span]:
-    """The values of one JSON list. Only brackets, commas and strings are looked at, so that one broken value
-    does not hide the others; whether a value is valid is for its reader to say."""
-    start, start_line, line, depth, in_string, closed = -1, 1, 1, 0, False, False
-    for offset, block in _blocks(file, data.start):
-        at = block.index(b"[") + 1 if offset == data.start else 0
-        counted = 0
-        while found := (NOT_SPACE if start < 0 else STRING_PART if in_string else STRUCTURE).search(block, at):
-            here, at, sign = found.start(), found.end(), found[0]
-            if start < 0:
-                line += block.count(b"\n", counted, here)
-                start, start_line, counted, at = offset + here, line, here, here
-                if closed:
-                    yield Span(start, start, line, "text follows the end of the list")
-                    return
-            elif in_string:
-                in_string = sign != b'"'
-            elif sign == b'"':
-                in_string = True
-            elif len(sign) > 1:
-                continue
-            elif sign in b"[{":
-                depth += 1
-            elif sign in b"]}" and depth:
-                depth -= 1
-            elif depth == 0 and sign in b",]":
-                if offset + here > start or sign == b",":
-                    yield Span(start, offset + here, start_line)
-                start, closed = -1, sign == b"]"
-        line += block.count(b"\n", counted)
-    if start >= 0 and (depth or in_string):
-        yield Span(start, data.num_bytes, start_line, "the file breaks off in the middle of this row")
-    elif not closed:
-        if start >= 0:
-            yield Span(start, data.num_bytes, start_line)
-        yield Span(data.num_bytes, data.num_bytes, line, "the list is not closed with ]")
-
-
-def _blocks(file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes]]:
-    """The file from `offset` in pieces, each with its place; none ends between a backslash and what it escapes."""
-    file.seek(offset)
-    while block := file.read(BLOCK_BYTES):
-        if (len(block) - len(block.rstrip(b"\\"))) % 2:
-            block += file.read(1)
-        yield offset, block
-        offset += len(block)

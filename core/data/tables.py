@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -11,6 +12,8 @@ from core.data.row import RowError
 MOST_QUOTED_BYTES = 2**20
 """A quoted field that is longer is taken for a quote that nobody closed."""
 MAX_FIELD = 16 * 2**20
+TOLD_SEPARATOR = re.compile(rb"sep=([,;\t|])")
+"""A first line that Excel reads and does not show."""
 csv.field_size_limit(MAX_FIELD)
 
 
@@ -35,11 +38,20 @@ class Record(NamedTuple):
 def read_header(head: bytes, separators: str) -> Header:
     """The header at the start of a table. Raises RowError when there is none."""
     lines = head.split(b"\n")
-    num_lines = next((number for number, line in enumerate(lines) if line.strip()), 0) + 1
+    filled = [number for number, line in enumerate(lines) if line.strip()] or [0]
+    if (told := TOLD_SEPARATOR.fullmatch(lines[filled[0]].strip(b"\r"))) and len(filled) > 1:
+        separators = told[1].decode()
+        filled = filled[1:]
+    num_lines = filled[0] + 1
     first = b"\n".join(lines[:num_lines])
-    text = first.decode(errors="replace").strip("\r\n")
+    text = lines[filled[0]].decode(errors="replace").strip("\r\n")
     separator = max(separators, key=text.count)
-    (fields,) = csv.reader([text], delimiter=separator)
+    try:
+        (fields,) = csv.reader([text], delimiter=separator)
+    except (csv.Error, ValueError):
+        raise RowError(
+            "ragged row", "its header, the first line, has a quote or a line end out of place"
+        ) from None
     columns = tuple(field.strip().lower() for field in fields)
     if len(set(columns)) != len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)

@@ -35,7 +35,7 @@ class Packed(Exception):  # noqa: N818
 
 
 def unpack(path: Path, kind: str, suffixes: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """The files in a "gzip", "zip", "parquet" or "arrow" file, each with the name it has there, "" for a lone one.
+    """The files in one of a packed `kind` (see UNPACKERS), each with the name it has there, "" for a lone one.
 
     Of a zip archive those with one of the suffixes. Raises Packed, or HoneError when the cache cannot be written.
     """
@@ -82,6 +82,8 @@ def _zip(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str,
                 if place.is_absolute() or ".." in place.parts or ":" in member.filename[:2]:
                     raise Packed("is a zip archive that names files outside itself, so nothing in it is opened")
             wanted = [member for member in members if _is_data(member.filename, suffixes)]
+            if not wanted and any(member.filename.lower().endswith((".zip", ".gz")) for member in members):
+                raise Packed("is a zip archive with archives within it; unpack the outer one first")
             if not wanted:
                 raise Packed(f"is a zip archive without a file that Hone reads ({', '.join(suffixes)})")
             if len(wanted) > MOST_FILES:
@@ -96,6 +98,31 @@ def _zip(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str,
     except (RuntimeError, NotImplementedError):
         raise Packed("is a zip archive with a password, or packed in a way that cannot be opened here") from None
     return found
+
+
+def _utf16(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Text in two bytes a character, written out as UTF-8."""
+    name = _plain(path.name)
+    try:
+        with path.open(encoding="utf-16", newline="") as packed, (target / name).open("wb") as file:
+            while block := packed.read(BLOCK_BYTES):
+                file.write(block.encode())
+                _require_space(target)
+    except UnicodeError:
+        raise Packed("says that it is text in UTF-16 and is not; save it as UTF-8") from None
+    return [("", name)]
+
+
+def _carriage_returns(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Text whose lines end as they did on old Macs, with its line ends made newlines."""
+    name = _plain(path.name)
+    with path.open("rb") as packed, (target / name).open("wb") as file:
+        while block := packed.read(BLOCK_BYTES):
+            while block.endswith(b"\r") and (more := packed.read(1)):
+                block += more
+            file.write(block.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+            _require_space(target)
+    return [("", name)]
 
 
 def _table(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -177,4 +204,6 @@ UNPACKERS: dict[str, Callable[[Path, Path, tuple[str, ...]], list[tuple[str, str
     "zip": _zip,
     "parquet": _table,
     "arrow": _table,
+    "utf-16": _utf16,
+    "carriage returns": _carriage_returns,
 }

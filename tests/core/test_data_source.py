@@ -83,7 +83,8 @@ def test_blank_lines_beyond_the_first_look_are_an_empty_file_too(tmp_path):
         (b"PAR1rest", "a damaged table"),
         (b"%PDF-1.7", "a PDF file"),
         (b"\x80\x04\x95rest", "a Python pickle"),
-        ('{"text": "a"}'.encode("utf-16"), "UTF-16"),
+        ('{"text": "a"}'.encode("utf-16") + b"\0", "UTF-16"),
+        ('{"text": "a"}'.encode("utf-32"), "UTF-32"),
         (b'{"text": "a\0b"}', "zero bytes"),
     ],
 )
@@ -124,9 +125,14 @@ def test_a_file_without_one_good_line_is_told_the_first_mistake(tmp_path):
     assert "line 2: invalid JSON at column 10" in sentence(tmp_path / "a.jsonl")
 
 
-def test_an_object_spread_over_lines_is_told_to_be_one_per_line(tmp_path):
-    (tmp_path / "a.json").write_text('{\n "text": "a"\n}\n')
-    assert "one JSON object on each line" in sentence(tmp_path / "a.json")
+def test_objects_spread_over_lines_are_read_where_they_begin(tmp_path):
+    (tmp_path / "a.json").write_text('{\n "text": "a"\n}\n\n{"text": "}{"} junk\n{\n "text": "c"')
+    rows = open_rows(str(tmp_path / "a.json"))
+    assert [(row.line, getattr(row, "kind", "")) for row in rows] == [
+        (1, ""), (5, ""), (5, "invalid JSON"), (6, "invalid JSON"),
+    ]  # fmt: skip
+    assert rows[1].text == "}{"
+    assert "breaks off" in rows[3].reason
 
 
 def test_the_fingerprint_is_sha256_and_follows_changes(tmp_path, monkeypatch):
