@@ -200,15 +200,19 @@ def test_a_dropped_file_is_shown_row_by_row_with_its_problems(page, qtbot, tmp_p
     assert page.name.text() == "mine"
     assert "5 rows used of 6" in page.data_card.summary.text()
     assert page.data_card.tabs.buttons[1].text().endswith("1")
-    assert page.data_card._where.text() == "Row 1 of 6"
-    qtbot.mouseClick(page.data_card._next, Qt.MouseButton.LeftButton)
-    shown = [block._text.text() for block in page.data_card.row_view._blocks if not block.isHidden()]
+    rows = page.data_card.rows
+    assert rows.browser.count.text() == "of 6"
+    rows.browser.list.setFocus()
+    qtbot.keyClick(rows.browser.list, Qt.Key.Key_Down)
+    qtbot.waitUntil(lambda: rows.sight.number == 1, timeout=WAIT_MS)
+    shown = [block._text.text() for block in rows.sight.row_view._blocks if not block.isHidden()]
     assert shown == ["Ask 1", "Answer 1"]
     assert page.planner.plan.total_steps == 3
 
 
-def test_what_is_trained_is_tinted(page):
-    blocks = page.data_card.row_view._blocks
+def test_what_is_trained_is_tinted(page, qtbot):
+    qtbot.waitUntil(lambda: page.data_card.rows.sight.number == 0, timeout=WAIT_MS)
+    blocks = page.data_card.rows.sight.row_view._blocks
     assert [block.property("state") for block in blocks[:2]] == ["", "trained"]
     page._draft.set("data.train_on", "all")
     assert [block.property("state") for block in blocks[:2]] == ["trained", "trained"]
@@ -228,7 +232,10 @@ def test_a_row_with_markup_is_shown_as_it_is_written(page, qtbot, tmp_path):
     path.write_text(json.dumps({"prompt": evil, "completion": evil}))
     drop(page, path)
     settled(page, qtbot)
-    block = page.data_card.row_view._blocks[0]
+    sight = page.data_card.rows.sight
+    qtbot.waitUntil(lambda: sight.number == 0 and len(sight.row_view._blocks) > 0, timeout=WAIT_MS)
+    block = sight.row_view._blocks[0]
+    qtbot.waitUntil(lambda: block._text.text() == evil, timeout=WAIT_MS)
     assert block._text.text() == evil and block._text.textFormat() == Qt.TextFormat.PlainText
 
 

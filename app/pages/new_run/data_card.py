@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.pages.new_run.data_chooser import DataChooser
@@ -69,7 +70,7 @@ class DataCard(Card):
         column = QVBoxLayout(preview)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self.tabs)
+        column.addWidget(self.tabs, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(hairline())
         column.addSpacing(10)
         column.addWidget(self._stack)
