@@ -25,8 +25,15 @@ def context_bytes(device: Device) -> int:
     if device.kind == "mps":
         return 300 * MIB
     generation = device.capability[0] if device.capability else 8
-    workspaces = 2 * 32 * MIB if generation >= 9 else 2 * 8 * MIB
-    return workspaces + (150 if generation < 8 else 300 if generation < 9 else 450) * MIB
+    return cublas_bytes(device) + (150 if generation < 8 else 300 if generation < 9 else 450) * MIB
+
+
+def cublas_bytes(device: Device) -> int:
+    """Workspaces of cuBLAS, which torch takes from its own allocator and so counts as allocated: two of 4,096 KiB
+    twice and 16 KiB eight times, or of 32 MiB since Hopper."""
+    if device.kind != "cuda":
+        return 0
+    return 2 * 32 * MIB if (device.capability or (8, 0))[0] >= 9 else 2 * (2 * 4096 + 8 * 16) * 1024
 
 
 def slack_bytes(device: Device, moments: list[Moment]) -> int:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from core.config import RunConfig
 from core.hardware import Device
-from core.memory.context import context_bytes, slack_bytes
+from core.memory.context import context_bytes, cublas_bytes, slack_bytes
 from core.memory.moments import MOMENTS, Moment
 from core.memory.rows import Found, Row, find_rows, peak_of
 from core.memory.sampling import sampling_bytes
@@ -49,11 +49,18 @@ class Estimate:
     suggestions: list[Suggestion] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     """Why the estimate is less sure than usual, one sentence each."""
+    cublas_bytes: int = 0
+    """What of the context torch's allocator holds."""
+
+    @property
+    def tensor_bytes(self) -> int:
+        """The peak of tensors alone."""
+        return self.peak_bytes - self.parts["context"] - self.parts["margin"]
 
     @property
     def allocated_bytes(self) -> int:
-        """The peak of tensors alone, as torch's max_memory_allocated counts it."""
-        return self.peak_bytes - self.parts["context"] - self.parts["margin"]
+        """The peak as torch's max_memory_allocated counts it: tensors, and cuBLAS' workspaces."""
+        return self.tensor_bytes + self.cublas_bytes
 
 
 def estimate(
@@ -64,7 +71,18 @@ def estimate(
     `longest_row` is the longest row of the data in tokens, when it is known; without it, rows as long as
     data.max_length are expected. Raises nothing: any valid config has an estimate.
     """
-    stack = resolve(config, facts, device, longest_row)
+    result = estimate_stack(resolve(config, facts, device, longest_row), config, facts, device)
+    if with_suggestions:
+        result.suggestions.extend(
+            suggest(config, facts, result, lambda changed: estimate(
+                changed, facts, device, longest_row=longest_row, with_suggestions=False
+            ))
+        )  # fmt: skip
+    return result
+
+
+def estimate_stack(stack: Stack, config: RunConfig, facts: ModelFacts, device: Device) -> Estimate:
+    """The same for a stack that need not be ours; of `config` only the evaluation counts. Without suggestions."""
     rows = find_rows(facts.family, stack.mode(facts), _loss(facts, stack))
     found = _moments(config, facts, stack, rows)
     fixed = {"context": context_bytes(device), "margin": slack_bytes(device, found)}
@@ -73,7 +91,7 @@ def estimate(
     peak = sum(parts.values())
     margin = round(BAND * peak)
     notes = _notes(facts, stack, rows)
-    result = Estimate(
+    return Estimate(
         peak_bytes=peak,
         parts=parts,
         margin_bytes=margin,
@@ -84,14 +102,8 @@ def estimate(
         total_bytes=device.total_bytes,
         others_bytes=device.others_bytes,
         notes=notes,
+        cublas_bytes=cublas_bytes(device),
     )
-    if with_suggestions:
-        result.suggestions.extend(
-            suggest(config, facts, result, lambda changed: estimate(
-                changed, facts, device, longest_row=longest_row, with_suggestions=False
-            ))
-        )  # fmt: skip
-    return result
 
 
 def _moments(config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found) -> list[Moment]:
@@ -126,15 +138,21 @@ def _moments(config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found) ->
     }
     moments = []
     for name, words in MOMENTS.items():
+        if name == "sampling" and stack.loop != "hone":
+            continue
         parts = {**standing, **(traced.get(name) or other[name])}
+        if name in ("loss", "layer"):
+            parts["head_and_loss"] = parts.get("head_and_loss", 0) + stack.held_score_bytes * units["TV"]
         # Rows were traced with adapters on every layer of their kind; fewer targets have fewer gradients.
         parts["gradients"] = min(parts.get("gradients", 0), gradients)
         moments.append(Moment(words, parts))
     return moments
 
 
-def _loss(facts: ModelFacts, stack: Stack) -> Literal["chunked", "single", "full"]:
-    """The form of the loss: chunked in several chunks, in a single one, or full."""
+def _loss(facts: ModelFacts, stack: Stack) -> Literal["chunked", "single", "full", "stock"]:
+    """The form of the loss: chunked in several chunks, in a single one, full, or transformers' own."""
+    if stack.loop != "hone":
+        return "stock"
     if stack.loss == "full":
         return "full"
     return "single" if stack.rows * (stack.length - 1) <= stack.chunk(facts) else "chunked"

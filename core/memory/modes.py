@@ -25,6 +25,8 @@ class Mode:
     """Whether embedding and head are one; said of full fine-tuning only."""
     windowed: bool = False
     """Whether rows are longer than a layer looks back."""
+    plain: bool = False
+    """A loop that is not ours: without autocast, and holding a batch's outputs until the next has its own."""
 
     @property
     def name(self) -> str:
@@ -32,7 +34,7 @@ class Mode:
         words = [f"{self.device}{self.bits}", self.base, self.method]
         words += ["checkpointed" if self.checkpointing else "kept", self.attention]
         words += ["attention-only"] if self.targets == "attention" else []
-        words += [word for word in ("dropout", "upcast", "tied", "windowed") if getattr(self, word)]
+        words += [word for word in ("dropout", "upcast", "tied", "windowed", "plain") if getattr(self, word)]
         return " ".join(words)
 
     @property
@@ -40,7 +42,7 @@ class Mode:
         """The name of what decides the head and the loss, such as "cuda16 full checkpointed tied"."""
         words = [f"{self.device}{self.bits}", "full" if self.method == "full" else "frozen"]
         words += ["checkpointed" if self.checkpointing else "kept"]
-        words += [word for word in ("upcast", "tied") if getattr(self, word)]
+        words += [word for word in ("upcast", "tied", "plain") if getattr(self, word)]
         return " ".join(words)
 
     def stand_ins(self) -> Iterator[Mode]:
@@ -48,6 +50,7 @@ class Mode:
         mode = self
         yield mode
         for change in (
+            {"plain": False},
             {"targets": "all"},
             {"method": "lora32" if self.method == "lora16" else self.method},
             {"dropout": False},

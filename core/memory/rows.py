@@ -11,6 +11,8 @@ from typing import Literal
 from core import places
 from core.memory.modes import Mode
 
+STOCK = "stock"
+"""The file of what other people's loops keep, traced on Llama."""
 STAND_IN = "llama"
 """The family whose rows stand in for those of a family that has none."""
 SAME_AS = {"mistral": "llama", "ministral": "llama", "ministral3": "llama", "olmo3": "olmo2"}
@@ -19,7 +21,9 @@ SAME_AS = {"mistral": "llama", "ministral": "llama", "ministral3": "llama", "olm
 Section = Literal["once", "again", "evaluation"]
 """The first batch of a step, a later one that finds gradients in place, and a scored one."""
 Parts = dict[str, int]
-Written = dict[str, float | list[float]]
+PART_LETTERS = {"activations": "a", "recompute": "r", "head_and_loss": "h", "workspace": "w", "gradients": "g"}
+"""The letters that the parts of the estimate have in the files."""
+PARTS = {letter: part for part, letter in PART_LETTERS.items()}
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,9 @@ class Found:
     is_own_family: bool
 
 
-def find_rows(family: str, mode: Mode, loss: Literal["chunked", "single", "full"]) -> Found:
-    """The rows of a family and mode; those of the nearest mode, or of Llama, where there are none."""
+def find_rows(family: str, mode: Mode, loss: Literal["chunked", "single", "full", "stock"]) -> Found:
+    """The rows of a family and mode; those of the nearest mode, or of Llama, where there are none. The stock loss
+    is that of transformers itself."""
     known = SAME_AS.get(family, family)
     is_own = bool(_file(known))
     return _find(known if is_own else STAND_IN, mode, loss, is_own)
@@ -80,10 +85,11 @@ def peak_of(peaks: Iterable[Peak], units: dict[str, int], num_layers: int) -> Pa
 
 @functools.lru_cache(maxsize=256)
 def _find(family: str, mode: Mode, loss: str, is_own: bool) -> Found:
-    written = _file(family)
-    rows, heads = written["rows"], written["heads"]
+    written, stock = _file(family), _file(STOCK) if mode.plain or loss == STOCK else {"rows": {}, "heads": {}}
+    rows, heads = {**stock["rows"], **written["rows"]}, {**stock["heads"], **written["heads"]}
     stand_in = next(m for m in mode.stand_ins() if m.name in rows)
-    head = next((heads[name] for m in mode.stand_ins() if (name := f"{m.head} {loss}") in heads), None)
+    named = (f"{m.head} {loss}" for m in mode.stand_ins() if not mode.plain)  # a plain loop's rows have its own
+    head = next((heads[name] for name in named if name in heads), None)
     sections: dict[Section, Row] = {}
     for section in ("once", "again", "evaluation"):
         found = rows[stand_in.name][section]
@@ -97,11 +103,14 @@ def _find(family: str, mode: Mode, loss: str, is_own: bool) -> Found:
     return Found(sections, stand_in, is_own)
 
 
-def _read(written: Written) -> Peak:
-    terms, totals = [], {}
-    for key, value in written.items():
-        part, name = key.split(" ")
-        fixed, per_layer = value if isinstance(value, list) else (value, 0)
+def _read(written: str) -> Peak:
+    """A peak as core.worker.row_files writes it: "aTh:4+2 hNV:12"."""
+    terms: list[tuple[str, str, float, float]] = []
+    totals: dict[str, tuple[float, float]] = {}
+    for term in written.split():
+        key, _, amounts = term.partition(":")
+        part, name = PARTS[key[0]], key[1:]
+        fixed, per_layer = (float(amount or 0) for amount in amounts.partition("+")[::2])
         terms.append((part, name, fixed, per_layer))
         before = totals.get(name, (0, 0))
         totals[name] = (before[0] + fixed, before[1] + per_layer)

@@ -46,6 +46,10 @@ class Stack:
     """Tokens of the longest of them."""
     accumulates: bool
     """Whether a step takes several batches, so that later ones find gradients in place."""
+    loop: Literal["hone", "trainer", "plain"] = "hone"
+    """Whose training loop it is: ours, that of transformers' Trainer, or a plain one without autocast."""
+    held_score_bytes: Literal[0, 2, 4] = 0
+    """Bytes of each score that the Trainer's loop holds in its outputs until the step is done."""
 
     def mode(self, facts: ModelFacts) -> Mode:
         """The way of training whose activations this stack keeps."""
@@ -62,6 +66,7 @@ class Stack:
             upcast=self.upcast and self.compute_bytes == 2,
             tied=self.is_full and facts.tied,
             windowed=0 < facts.sliding_window < self.length,
+            plain=self.loop == "plain",
         )
 
     def chunk(self, facts: ModelFacts) -> int:

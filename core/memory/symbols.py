@@ -18,9 +18,9 @@ def products() -> tuple[str, ...]:
     per_token = [f"{tokens}{width}" for tokens in TOKENS for width in WIDTHS]
     per_expert = ["TEh", "TEf", "TE1", "xhf", "xh", "xf", "x1"]
     scores = ["bHss", "bHsZ", "bKss", "bss", "ss"]
-    positions = ["sh", "sD", "s1", "b1"]
+    positions = ["sh", "sD", "s1", "b1", "bZ"]
     matrices = [first + second for i, first in enumerate(WIDTHS[:7]) for second in WIDTHS[i:7]]
-    vectors = [f"{width}1" for width in WIDTHS[:9]]
+    vectors = [f"{width}1" for width in WIDTHS[:10]]
     return ("11", *per_token, *scores, *positions, *matrices, *vectors, *per_expert)
 
 
