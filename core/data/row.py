@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["system", "user", "assistant"]
-Format = Literal["messages", "prompt", "instruction", "text", "preference"]
+Role = Literal["system", "user", "assistant", "tool"]
+Format = Literal["messages", "prompt", "instruction", "text", "preference", "kto"]
 Kind = Literal[
     "invalid JSON", "not an object", "repeated key", "missing field", "not text", "no answer", "empty answer",
     "empty message", "empty text", "unknown role", "wrong role order", "not UTF-8", "line too long", "ragged row",
+    "left out",
 ]  # fmt: skip
 
 
@@ -17,13 +18,16 @@ Kind = Literal[
 class Message:
     role: Role
     content: str
+    more: str = ""
+    """What a template may want beside the content, as a JSON object: tool_calls, name, reasoning_content …"""
 
 
 @dataclass(frozen=True)
 class Row:
     """A usable row. `line` counts from 1 and is where the row begins in its file.
 
-    Raw text has `text` and no messages. A preference pair has its prompt in `messages`, and two answers.
+    Raw text has `text` and no messages. A preference pair has its prompt in `messages`, and two answers. A row of
+    KTO is a conversation with a `label`: whether its answer is a good one.
     """
 
     line: int
@@ -31,6 +35,13 @@ class Row:
     text: str = ""
     chosen: tuple[Message, ...] = ()
     rejected: tuple[Message, ...] = ()
+    label: bool | None = None
+    tools: str = ""
+    """The tools that may be called, as a JSON list."""
+    split: str = ""
+    """The values of the columns that data.split_column, stratify_by and group_by name."""
+    stratum: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,51 +1,102 @@
-"""The rows of a dataset, read one at a time from disk: each is a Row, or a Problem that says what is wrong."""
+"""The rows of a dataset, read one at a time from disk: each is a Row, or a Problem that says what is wrong.
+
+Several sources may be mixed, each with a format of its own; edits beside a source are honoured.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import copy
+import hashlib
 import itertools
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, overload
+from dataclasses import replace
+from typing import Any, overload
 
-from core.data import formats
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data import formats, mix
 from core.data.formats import Layout
+from core.data.overlay import Overlay, key_of, read_overlay
+from core.data.part import Part, read_row, read_tree, reading
 from core.data.row import Format, Message, Problem, Row, RowError
 from core.data.source import DataFile, find_data, open_data, wrong
-from core.data.spans import MAX_ROW_BYTES, Span, Spans, find_spans, first_spans
-from core.data.tables import read_record
+from core.data.spans import ListedSpans, find_spans, first_spans
 
 __all__ = ["Message", "Problem", "Row", "Rows", "first_rows", "open_rows", "require_objective"]
 
 SAMPLED_FILES = 20
-CROWDED_BYTES, MOST_PARTS = 2**20, 300_000
 SAMPLED_ROWS = 100  # enough to tell the format of a file
 
 
 class Rows(Sequence["Row | Problem"]):
-    """Every row of a dataset, in the order of its files. Holds where they are, not what they say. Threads may
-    share it."""
+    """Every row of a dataset, in the order of its sources and their files. Holds where they are, not what they
+    say. Threads may share it."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, more: Sequence[str] = (), *, seed: int = 0) -> None:
         self.source = source
-        self.files = open_data(source)
         self.path = find_data(source)
-        self.layout = _layout(source, self.files)
-        self._spans: list[Spans] = []
-        for data in self.files:
-            with _reading(source, data) as file:
-                self._spans.append(find_spans(file, data))
-        self._starts = list(itertools.accumulate((len(spans) for spans in self._spans), initial=0))
-        if not len(self):
-            raise wrong(f"{source} holds no rows; give a file with at least one.")
+        self._parts: list[Part] = []
+        mixed = mix.parse_sources(source, more)
+        for given, name in zip(mixed, mix.names(mixed), strict=True):
+            parts = _parts(given.source, name)
+            if not sum(map(len, parts)):
+                raise wrong(f"{given.source} holds no rows; give a file with at least one.")
+            self._parts += [_weighted(part, given.weight, seed) for part in parts]
+        self.layout = self._parts[0].layout
+        self.format: Format = _common_format(source, [part.layout.format for part in self._parts])
+        self._count()
+
+    @property
+    def files(self) -> tuple[DataFile, ...]:
+        """The files of all sources, those with added rows included."""
+        return tuple(part.data for part in self._parts)
 
     @property
     def num_bytes(self) -> int:
-        return sum(data.num_bytes for data in self.files)
+        return sum(part.data.num_bytes for part in self._parts)
 
     @property
-    def format(self) -> Format:
-        return self.layout.format
+    def num_changed(self) -> int:
+        """Rows that an edit leaves out, mends or adds."""
+        return sum(len(p) if p.data.container == "edits" else len(p.changes) for p in self._parts)
+
+    def once(self) -> Rows:
+        """The same without repeats: rows that a weight shows several times are there once, the others not."""
+        found = copy.copy(self)
+        found._parts = [
+            part if part.order is None else replace(part, order=np.unique(part.order)) for part in self._parts
+        ]
+        found._count()
+        return found
+
+    def file_of(self, number: int) -> str:
+        """The name within the dataset of the file that a row is in; empty for a lone file."""
+        return self._find(number)[0].data.name
+
+    def tree_of(self, number: int) -> dict[str, Any]:
+        """All columns of a row as they are after its edits. Raises HoneError when the row cannot be read."""
+        part, place = self._find(number)
+        number = part.number(place)
+        try:
+            with reading(part.source, part.data) as file:
+                tree = read_tree(file, part.spans[number], part.data)
+            change = part.changes.get(number)
+            return change.applied(tree) if change else tree
+        except RowError as bad:
+            line = part.spans[number].line
+            raise wrong(f"{part.source}, line {line}: {bad.reason}.") from None
+
+    def key_of(self, number: int) -> tuple[str, int, int, int]:
+        """What edits know a row by: its key, which of equal rows it is, its bytes and its line."""
+        part, place = self._find(number)
+        with reading(part.source, part.data) as file:
+            span = part.spans[part.number(place)]
+            key, size = key_of(file, span)
+        nth = sum(self._count_alike(earlier, key, size, number) for earlier in self._parts)
+        return key, nth, size, span.line
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -65,18 +116,34 @@ class Rows(Sequence["Row | Problem"]):
 
     def _read(self, numbers: Sequence[int]) -> Iterator[Row | Problem]:
         for place, group in itertools.groupby(numbers, lambda number: bisect_right(self._starts, number) - 1):
-            data, spans, start = self.files[place], self._spans[place], self._starts[place]
-            with _reading(self.source, data) as file:
+            part, start = self._parts[place], self._starts[place]
+            with reading(part.source, part.data) as file:
                 for number in group:
-                    yield _row(file, spans[number - start], self.layout, data)
+                    yield part.read(file, number - start)
+
+    def _find(self, number: int) -> tuple[Part, int]:
+        place = bisect_right(self._starts, range(len(self))[number]) - 1
+        return self._parts[place], number % len(self) - self._starts[place]
+
+    def _count(self) -> None:
+        self._starts = list(itertools.accumulate((len(part) for part in self._parts), initial=0))
+
+    def _count_alike(self, part: Part, key: str, size: int, before: int) -> int:
+        """Rows of a part that stand before a row and have its content."""
+        start = self._starts[next(i for i, other in enumerate(self._parts) if other is part)]
+        sizes = part.spans.sizes()[: max(0, before - start)]
+        likely = np.flatnonzero((sizes >= size) & (sizes <= size + 64))
+        with reading(part.source, part.data) as file:
+            return sum(key_of(file, part.spans[int(number)])[0] == key for number in likely)
 
 
-def open_rows(source: str) -> Rows:
-    """The rows of the dataset that `source` names, indexed but not read.
+def open_rows(source: str, more: Sequence[str] = (), *, seed: int = 0) -> Rows:
+    """The rows of the dataset that `source` names, and of those mixed in (`data.more`), indexed but not read.
 
-    Raises HoneError(path="data.source") for a file that is missing, empty, unreadable, or in no known format.
+    `seed` is the run's: it chooses the rows that a weight such as 0.5 leaves out. Raises
+    HoneError(path="data.source" or "data.more") for a file that is missing, empty, or in no known format.
     """
-    return Rows(source)
+    return Rows(source, more, seed=seed)
 
 
 def first_rows(source: str, count: int = 100) -> tuple[Format, list[Row | Problem]]:
@@ -85,9 +152,13 @@ def first_rows(source: str, count: int = 100) -> tuple[Format, list[Row | Proble
     Raises HoneError(path="data.source") like `open_rows`.
     """
     files = open_data(source)
-    layout, data = _layout(source, files), files[0]
-    with _reading(source, data) as file:
-        return layout.format, [_row(file, span, layout, data) for span in first_spans(file, data, count)]
+    layout, data, overlay = _layout(source, files), files[0], read_overlay(source)
+    with reading(source, data) as file:
+        spans = first_spans(file, data, count)
+        changes = overlay.find(file, spans, Counter())
+        return layout.format, [
+            read_row(file, span, layout, data, changes.get(number)) for number, span in enumerate(spans)
+        ]
 
 
 def require_objective(rows: Rows, objective: str) -> None:
@@ -99,53 +170,63 @@ def require_objective(rows: Rows, objective: str) -> None:
         )
 
 
-@contextlib.contextmanager
-def _reading(source: str, data: DataFile) -> Iterator[BinaryIO]:
-    """The open file; a failure of the disk while it is read becomes a HoneError."""
-    try:
-        with data.path.open("rb") as file:
-            yield file
-    except OSError as error:
-        raise wrong(f"{source} cannot be read ({error.strerror}); check the disk and its permissions.") from None
+def _parts(source: str, name: str) -> list[Part]:
+    """The files of one source, and the rows that edits add to it; `name` tells it from other sources."""
+    files, overlay, seen = open_data(source), read_overlay(source), Counter[str]()
+    layout = _layout(source, files)
+    found = []
+    for data in files:
+        with reading(source, data) as file:
+            spans = find_spans(file, data)
+            found.append(Part(source, _named(data, name), layout, spans, overlay.find(file, spans, seen)))
+    if any(edit.edit == "add" for edit in overlay.edits):
+        found.append(_added(source, name, layout, overlay, seen))
+    return found
 
 
-def _row(file: BinaryIO, span: Span, layout: Layout, data: DataFile) -> Row | Problem:
-    line = span.line
-    try:
-        if data.container == "text":
-            return _piece(_raw(file, span), line)
-        return formats.read_row(_tree(file, span, data), layout, line)
-    except RowError as bad:
-        return Problem(line, f"{data.name}: {bad.reason}" if data.name else bad.reason, bad.kind)
+def _added(source: str, name: str, layout: Layout, overlay: Overlay, seen: Counter[str]) -> Part:
+    data, listed = overlay.added()
+    spans = ListedSpans(listed)
+    with reading(source, data) as file:
+        return Part(source, _named(data, name), layout, spans, overlay.find(file, spans, seen))
 
 
-def _tree(file: BinaryIO, span: Span, data: DataFile) -> dict[str, Any]:
-    """The columns of a row. Raises RowError."""
-    if span.flaw:
-        raise RowError("ragged row" if data.container == "table" else "invalid JSON", span.flaw)
-    raw = _raw(file, span)
-    return read_record(raw, data.columns, data.separator) if data.container == "table" else formats.decode(raw)
+def _named(data: DataFile, name: str) -> DataFile:
+    return replace(data, name=f"{name}/{data.name}".rstrip("/")) if name else data
 
 
-def _raw(file: BinaryIO, span: Span) -> bytes:
-    size = span.end - span.start
-    if size > MAX_ROW_BYTES:
-        limit = MAX_ROW_BYTES // 2**20
-        raise RowError("line too long", f"is {size / 2**20:,.1f} MiB long; a row has at most {limit} MiB")
-    file.seek(span.start)
-    raw = file.read(size)
-    # Each list or object takes a hundred bytes of memory and more.
-    if size > CROWDED_BYTES and raw.count(b"{") + raw.count(b"[") > MOST_PARTS:
-        raise RowError("line too long", f"holds over {MOST_PARTS:,} lists and objects; a row of text has few")
-    return raw
+def _weighted(part: Part, weight: float, seed: int) -> Part:
+    """The part with its rows as often as the weight says."""
+    if weight == 1:
+        return part
+    shares = None if weight == int(weight) else _shares(part, seed)
+    return replace(part, order=mix.order(weight, len(part.spans), shares))
 
 
-def _piece(raw: bytes, line: int) -> Row:
-    try:
-        return Row(line, (), raw.decode())
-    except UnicodeDecodeError as error:
-        line += raw.count(b"\n", 0, error.start)
-        raise RowError("not UTF-8", f"holds bytes that are not UTF-8 on line {line}; save it as UTF-8") from None
+def _shares(part: Part, seed: int) -> NDArray[np.float64]:
+    """A number in [0, 1) for each row, from its content and the seed. Shape [rows]."""
+    found = np.empty(len(part.spans))
+    start = hashlib.blake2b(f"mixed {seed}".encode(), digest_size=8)
+    with reading(part.source, part.data) as file:
+        for number in range(len(found)):
+            digest = start.copy()
+            digest.update(key_of(file, part.spans[number])[0].encode())
+            found[number] = int.from_bytes(digest.digest()[:6], "big") / 2**48
+    return found
+
+
+def _common_format(source: str, found: list[Format]) -> Format:
+    """What rows of several formats are together. Raises HoneError for pairs among other rows."""
+    kinds = set(found)
+    if len(kinds) == 1:
+        return found[0]
+    if "preference" in kinds:
+        other = next(kind for kind in found if kind != "preference")
+        raise wrong(
+            f"{source} is mixed with data of another kind: preference pairs and {other} rows are not learnt from "
+            "together; mix in data of one kind.", path="data.more",
+        )  # fmt: skip
+    return "messages"
 
 
 def _layout(source: str, files: Sequence[DataFile]) -> Layout:
@@ -158,10 +239,10 @@ def _layout(source: str, files: Sequence[DataFile]) -> Layout:
         return formats.PLAIN_TEXT
     trees, first = [], None
     for data in files[:SAMPLED_FILES]:
-        with _reading(source, data) as file:
+        with reading(source, data) as file:
             for span in first_spans(file, data, SAMPLED_ROWS):
                 try:
-                    trees.append(_tree(file, span, data))
+                    trees.append(read_tree(file, span, data))
                 except RowError as bad:
                     first = first or Problem(span.line, bad.reason, bad.kind)
     if layout := formats.detect(trees):

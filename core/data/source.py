@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,9 @@ from core.data.unpack import Packed, unpack
 from core.errors import HoneError
 
 SAMPLE = "sample:"
+HUB = "hub:"
+OVERLAY_SUFFIX = ".hone.jsonl"
+"""Of files of edits, which stand beside the data and are none of it."""
 HEAD_BYTES = 65_536
 BOM = b"\xef\xbb\xbf"
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -51,13 +55,13 @@ OTHER_KINDS = {
 TAR_MARK = slice(257, 262)
 WEB_PAGES = (b"<!doctype html", b"<html")
 
-Container = Literal["lines", "list", "sequence", "text", "table"]
+Container = Literal["lines", "list", "sequence", "text", "table", "edits"]
 
 
 @dataclass(frozen=True)
 class DataFile:
     """A file of rows: one JSON object per line, one JSON list of objects, JSON objects in sequence over any lines,
-    plain text, or a table of text."""
+    plain text, a table of text, or rows added by edits."""
 
     path: Path
     container: Container
@@ -119,6 +123,7 @@ def _listed(folder: Path, source: str) -> list[Path]:
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in suffixes
+        and not path.name.endswith(OVERLAY_SUFFIX)
         and path.is_file()
         and path.stat().st_size
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
@@ -217,11 +222,26 @@ def _table(path: Path, source: str, head: bytes, start: int, size: int) -> DataF
     )  # fmt: skip
 
 
-def fingerprint(source: str) -> str:
-    """The sha256 of the file that `source` names, or of the names and contents of a folder's files.
+def fingerprint(source: str, more: Sequence[str] = ()) -> str:
+    """The sha256 of the file that `source` names, or of the names and contents of a folder's files; with edits or
+    further sources (`data.more`), of all of them together.
 
     Raises HoneError(path="data.source").
     """
+    from core.data.mix import parse_sources
+    from core.data.overlay import overlay_file
+
+    parts = []
+    for given in parse_sources(source, more):
+        edits = overlay_file(given.source)
+        edited = f" edits {_sha256(edits, str(edits))}" if edits.is_file() else ""
+        parts.append(f"{given.weight:g} {_content(given.source)}{edited}")
+    if len(parts) == 1 and parts[0].startswith("1 ") and " edits " not in parts[0]:
+        return parts[0].removeprefix("1 ")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _content(source: str) -> str:
     path = find_data(source)
     if not path.is_dir():
         return _sha256(path, source)
@@ -247,8 +267,13 @@ def sample_names() -> list[str]:
     return sorted(path.stem for path in files if not path.stem.endswith("-heldout"))
 
 
-def wrong(message: str) -> HoneError:
-    return HoneError(message, path="data.source")
+def is_own(source: str) -> bool:
+    """Whether a source names data that is bundled or from the Hub, and so is no file of the user's."""
+    return source.strip().startswith((SAMPLE, HUB))
+
+
+def wrong(message: str, path: str = "data.source") -> HoneError:
+    return HoneError(message, path=path)
 
 
 _fingerprints: dict[

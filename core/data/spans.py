@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -37,6 +37,11 @@ class LineSpans:
         start = int(self._ends[line - 1]) + 1 if line else self._start
         return Span(start, int(self._ends[line]), line + 1)
 
+    def sizes(self) -> np.ndarray:
+        """Bytes of each row."""
+        found = np.diff(self._ends, prepend=self._start - 1) - 1
+        return found if self._lines is None else found[self._lines]
+
     def _find_rows(self, file: BinaryIO, lengths: np.ndarray) -> np.ndarray:
         """Numbers of the lines that hold more than an end of line: a lone carriage return is one too."""
         filled = lengths > 1
@@ -49,7 +54,7 @@ class LineSpans:
 class ListedSpans:
     """Rows that had to be found one after another: objects of a JSON list, or pieces of a text."""
 
-    def __init__(self, spans: Iterator[Span]) -> None:
+    def __init__(self, spans: Iterable[Span]) -> None:
         self._starts, self._ends, self._lines = array("q"), array("q"), array("q")
         self._flaws: dict[int, str] = {}
         for span in spans:
@@ -64,6 +69,10 @@ class ListedSpans:
 
     def __getitem__(self, index: int) -> Span:
         return Span(self._starts[index], self._ends[index], self._lines[index], self._flaws.get(index, ""))
+
+    def sizes(self) -> np.ndarray:
+        """Bytes of each row."""
+        return np.frombuffer(self._ends, np.int64) - np.frombuffer(self._starts, np.int64)
 
 
 Spans = LineSpans | ListedSpans

@@ -202,7 +202,7 @@ def test_bytes_that_are_no_utf8_spoil_only_their_row(tmp_path):
 
 
 def test_a_line_over_the_limit_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("core.data.rows.MAX_ROW_BYTES", 1000)
+    monkeypatch.setattr("core.data.part.MAX_ROW_BYTES", 1000)
     monkeypatch.setattr(spans, "MAX_ROW_BYTES", 1000)
     source = write(tmp_path, f'{GOOD}\n{{"prompt": "{"x" * 2000}"}}\n{GOOD}\n')
     rows = open_rows(source)

@@ -1,0 +1,131 @@
+"""Several sources as one dataset: weights, formats of their own, problems with the name of their file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.data import mix
+from core.data.check import check
+from core.data.edits import exclude
+from core.data.rows import Problem, Row, Rows, open_rows
+from core.data.source import fingerprint
+from core.errors import HoneError
+
+
+def write(path: Path, trees: list[dict[str, object]]) -> str:
+    path.write_text("".join(json.dumps(tree) + "\n" for tree in trees))
+    return str(path)
+
+
+def pairs(name: str, count: int) -> list[dict[str, object]]:
+    return [{"prompt": f"{name} {number}", "completion": f"of {name}"} for number in range(count)]
+
+
+def seen(rows: Rows, name: str) -> Counter[str]:
+    """How often each row of a source is there."""
+    prompts = [row.messages[0].content for row in rows if isinstance(row, Row)]
+    return Counter(prompt for prompt in prompts if prompt.startswith(name))
+
+
+@pytest.fixture
+def a(tmp_path: Path) -> str:
+    return write(tmp_path / "a.jsonl", pairs("a", 100))
+
+
+@pytest.fixture
+def b(tmp_path: Path) -> str:
+    return write(tmp_path / "b.jsonl", pairs("b", 1000))
+
+
+@pytest.mark.parametrize(("weight", "least", "most"), [("", 1000, 1000), ("2*", 2000, 2000), ("0.25*", 200, 300),
+                                                       ("2.5 * ", 2430, 2570), (".5*", 430, 570)])  # fmt: skip
+def test_a_weight_says_how_often_rows_are_seen(a: str, b: str, weight: str, least: int, most: int) -> None:
+    rows = open_rows(a, [weight + b], seed=3)
+    assert seen(rows, "a") == dict.fromkeys((f"a {n}" for n in range(100)), 1)
+    found = seen(rows, "b")
+    assert least <= found.total() <= most
+    whole = int(float(weight.strip(" *") or 1))
+    assert set(found.values()) <= {whole, whole + 1}
+    assert len(rows) == 100 + found.total()
+    assert [rows[number] for number in (0, 99, 100, len(rows) - 1)] == [list(rows)[n] for n in (0, 99, 100, -1)]
+
+
+def test_the_choice_follows_content_and_seed_and_not_place(tmp_path: Path, a: str, b: str) -> None:
+    chosen = seen(open_rows(a, [f"0.5*{b}"], seed=1), "b")
+    assert seen(open_rows(a, [f"0.5*{b}"], seed=1), "b") == chosen
+    assert seen(open_rows(a, [f"0.5*{b}"], seed=2), "b") != chosen
+    write(tmp_path / "b.jsonl", [*pairs("new", 50), *reversed(pairs("b", 1000))])
+    assert seen(open_rows(a, [f"0.5*{b}"], seed=1), "b") == chosen
+
+
+def test_each_source_has_a_format_of_its_own(tmp_path: Path, a: str) -> None:
+    chats = write(tmp_path / "chats.jsonl", [{"messages": [
+        {"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]}])  # fmt: skip
+    (tmp_path / "c.csv").write_text("question,answer\nwhy,so\nragged\n")
+    rows = open_rows(a, [chats, str(tmp_path / "c.csv")])
+    assert rows.format == "messages"
+    assert len(rows) == 103
+    assert [row.messages[-1].content for row in rows if isinstance(row, Row)][-2:] == ["hi", "so"]
+    problem = rows[102]
+    assert isinstance(problem, Problem)
+    assert problem.reason.startswith("c.csv: has 1 fields")
+    assert [rows.file_of(number) for number in (0, 100, 101)] == ["a.jsonl", "chats.jsonl", "c.csv"]
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path, a: str) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.jsonl").write_text("{}\n" + json.dumps(pairs("c", 1)[0]))
+    rows = open_rows(a, [str(tmp_path / "other" / "a.jsonl"), "sample:facts"])
+    assert rows.file_of(100) == str(tmp_path / "other" / "a.jsonl")
+    assert rows.file_of(102) == "sample:facts"
+
+
+def test_once_has_no_repeats(a: str, b: str) -> None:
+    rows = open_rows(a, [f"2.5*{b}"])
+    assert len(rows.once()) == 1100
+    assert set(seen(rows.once(), "b").values()) == {1}
+    assert len(rows) > 2500
+
+
+def test_the_fingerprint_covers_every_source_and_weight(a: str, b: str) -> None:
+    found = [fingerprint(a), fingerprint(a, [b]), fingerprint(a, [f"2*{b}"]), fingerprint(b, [a])]
+    exclude(b, [0])
+    found += [fingerprint(a, [b])]
+    assert len(set(found)) == 5
+    assert fingerprint(a, [b]) == found[-1]
+    assert fingerprint(a) == found[0]
+
+
+@pytest.mark.parametrize("text", ["0*{}", "-1*{}", "1001*{}", "2*", "2* ", "nowhere.jsonl", "x*{}", "", "nan*{}"])
+def test_what_is_no_source_is_told(a: str, text: str) -> None:
+    with pytest.raises(HoneError) as caught:
+        open_rows(a, [text.format(a)])
+    assert caught.value.message.endswith(".")
+
+
+def test_pairs_are_not_mixed_with_other_rows(tmp_path: Path, a: str) -> None:
+    better = write(tmp_path / "p.jsonl", [{"prompt": "a", "chosen": "b", "rejected": "c"}])
+    with pytest.raises(HoneError, match="not learnt from together"):
+        open_rows(a, [better])
+    assert open_rows(better, [better]).format == "preference"
+
+
+def test_a_mix_of_one_is_that_one(a: str) -> None:
+    assert list(open_rows(a, [])) == list(open_rows(a))
+    assert check(a).sha256 == fingerprint(a)
+
+
+@given(st.floats(0.001, 1000), st.integers(0, 50))
+def test_order_is_sorted_and_fair(weight: float, num_rows: int) -> None:
+    import numpy as np
+
+    shares = (np.arange(num_rows) + 0.5) / max(1, num_rows)
+    order = mix.order(weight, num_rows, shares)
+    assert abs(len(order) - weight * num_rows) <= 1
+    assert (np.diff(order) >= 0).all()
