@@ -163,9 +163,9 @@ def _packed_kind(path: Path, head: bytes) -> str:
         return "arrow"
     if head.startswith(tuple(OTHER_KINDS)):
         return ""
-    if b"\r" in head and b"\n" not in head and b"\0" not in head:
-        return "carriage returns"
-    return next((kind for start, kind in PACKED_KINDS.items() if head.startswith(start)), "")
+    if kind := next((kind for start, kind in PACKED_KINDS.items() if head.startswith(start)), ""):
+        return kind
+    return "carriage returns" if b"\r" in head and b"\n" not in head and b"\0" not in head else ""
 
 
 def _head(path: Path, source: str) -> tuple[bytes, int]:
