@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-PHASES = ("load", "forward", "head", "backward", "step", "evaluation")
+PHASES: tuple[str, ...] = ("load", "forward", "head", "backward", "step", "evaluation")
 """The phases of a run, in order: forward is that of the layers, head is the output layer with the loss."""
 Phase = Literal["load", "forward", "head", "backward", "step", "evaluation"]
 MOST_POINTS = 500

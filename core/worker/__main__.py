@@ -11,6 +11,8 @@ JOBS = {
     "chat": "core.worker.chat",
     "doctor": "core.worker.doctor",
     "preview": "core.worker.preview",
+    "rehearse": "core.worker.rehearsal_report",
+    "rows": "core.worker.row_files",
 }
 
 

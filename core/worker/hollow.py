@@ -68,6 +68,14 @@ def fill(model: nn.Module, mode: AbstractContextManager[Any]) -> None:
             setattr(module, "support_avx512bf16_for_cpu", False)  # noqa: B010  # as in load_model
 
 
+def largest_unquantised(model: nn.Module) -> int:
+    """Weights of the largest tensor that is quantised as it is loaded; 0 when none is."""
+    shapes = [getattr(getattr(parameter, "quant_state", None), "shape", None) for parameter in model.parameters()]
+    counts = [shape.numel() for shape in shapes if shape is not None]
+    counts += [parameter.numel() for parameter in model.parameters() if hasattr(parameter, "SCB")]
+    return max(counts, default=0)
+
+
 def tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Every tensor that a model holds with its kind: weights, constants of quantisation, or adapter."""
     for name, parameter in model.named_parameters():

@@ -8,6 +8,7 @@ from typing import Any
 
 import bitsandbytes.autograd._functions as bnb_functions
 import torch
+from bitsandbytes.backends.cpu import ops as cpu_kernels
 from torch import Tensor
 from torch.autograd.graph import _engine_run_backward
 from torch.nn import functional
@@ -25,6 +26,9 @@ IN_FP32 = {
     torch.cumsum, Tensor.cumsum, functional.softmax, torch.softmax, Tensor.softmax, functional.log_softmax,
     functional.cross_entropy,
 }  # fmt: skip
+
+SOFTMAX = {functional.softmax, torch.softmax, Tensor.softmax}
+HALF = (torch.float16, torch.bfloat16)
 
 
 @contextmanager
@@ -69,6 +73,8 @@ class CudaLike(TorchFunctionMode):
                 return _engine_run_backward(
                     (args[0],), (seed,), False, False, (), allow_unreachable=True, accumulate_grad=True
                 )
+        if func in SOFTMAX and kwargs.get("dtype") is torch.float32 and args[0].dtype in HALF:
+            return _SoftmaxOfHalf.apply(args[0], kwargs["dim"] if "dim" in kwargs else args[1])
         if func in IN_FP32 and torch.is_autocast_enabled("cpu") and kwargs.get("dtype") is None:
             args = tuple(map(_wide, args))
             kwargs = {name: _wide(value) for name, value in kwargs.items()}
@@ -76,32 +82,67 @@ class CudaLike(TorchFunctionMode):
 
 
 def _wide(value: Any) -> Any:
-    is_narrow = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
-    return value.float() if is_narrow else value
+    return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
+
+
+class _SoftmaxOfHalf(torch.autograd.Function):
+    """CUDA's softmax of 16-bit scores into fp32: one kernel, with no fp32 copy of the scores."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, dim: int) -> Tensor:
+        result = scores.new_zeros(scores.shape, dtype=torch.float32)
+        ctx.save_for_backward(result)
+        ctx.dtype = scores.dtype
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> Any:
+        (result,) = ctx.saved_tensors
+        product = outer[0] * result
+        gradient = product.to(ctx.dtype)
+        del product
+        return gradient, None
 
 
 class Kernels(TorchDispatchMode):
     """bitsandbytes' kernels by what they allocate: results, and what they need while they run. To be entered after
     the log, so that it sees both.
 
-    They are CUDA's for a large batch, read in bitsandbytes 0.50. An 8-bit layer finds no outliers in its input:
-    how many there are hangs on values that a fake tensor does not have.
+    They are the CPU's, or CUDA's for a large batch, read in bitsandbytes 0.50. An 8-bit layer finds no outliers in
+    its input: how many there are hangs on values that a fake tensor does not have.
     """
 
-    def __init__(self, log: StorageLog) -> None:
+    def __init__(self, log: StorageLog, device: Device) -> None:
         super().__init__()
         self._log = log
+        kernels = torch.ops.bitsandbytes
+        self._known: dict[Any, Any] = {kernels.gemm_4bit.default: self._gemm_4bit}
+        if device.kind == "cpu":
+            self._known |= {
+                kernels.int8_vectorwise_quant.default: self._int8_vectorwise_quant_cpu,
+                kernels.int8_mixed_scaled_mm.default: self._int8_mixed_scaled_mm_cpu,
+                kernels.optimizer_update_8bit_blockwise.default: cpu_kernels._optimizer_update_8bit_blockwise_cpu,
+                kernels.optimizer_update_32bit.default: cpu_kernels._optimizer_update_32bit_cpu,
+            }
+        else:
+            self._known |= {
+                torch.ops.aten._softmax_backward_data.default: self._softmax_backward,
+                kernels.int8_vectorwise_quant.default: self._int8_vectorwise_quant,
+                kernels.int8_mixed_scaled_mm.default: self._int8_mixed_scaled_mm,
+            }
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kernels = torch.ops.bitsandbytes
-        kwargs = kwargs or {}
-        if func is kernels.gemm_4bit.default:
-            return self._gemm_4bit(*args, **kwargs)
-        if func is kernels.int8_vectorwise_quant.default:
-            return self._int8_vectorwise_quant(*args, **kwargs)
-        if func is kernels.int8_mixed_scaled_mm.default:
-            return self._int8_mixed_scaled_mm(*args, **kwargs)
-        return func(*args, **kwargs)
+        if known := self._known.get(func):
+            with self:  # the mode is off while it handles an operation, and some of these use others
+                return known(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+    def _softmax_backward(self, gradient: Tensor, result: Tensor, dim: int, dtype: torch.dtype) -> Tensor:
+        """On CUDA the gradient is first multiplied with the result, which is as large."""
+        product = gradient * result
+        found = torch.empty_like(product)
+        del product
+        return found
 
     def _gemm_4bit(
         self, a: Tensor, b: Tensor, shape: list[int], absmax: Tensor, blocksize: int, quant_type: str,
@@ -139,6 +180,28 @@ class Kernels(TorchDispatchMode):
             result = result.to(a.dtype)
         del whole
         return result, a.new_zeros(0)
+
+    def _int8_vectorwise_quant_cpu(
+        self, a: Tensor, threshold: float = 0.0
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        outliers = None
+        if threshold > 0:
+            above = a.abs() >= threshold
+            above.any()
+            outliers = a.new_zeros(0, dtype=torch.int64)
+        statistics = a.abs().amax(dim=-1).float()
+        return torch.round(a * (127.0 / statistics.unsqueeze(-1))).to(torch.int8), statistics, outliers
+
+    def _int8_mixed_scaled_mm_cpu(
+        self, a: Tensor, ca: Tensor, cb: Tensor, sca: Tensor, scb: Tensor, *rest: Any, **more: Any
+    ) -> tuple[Tensor, Tensor]:
+        shape = (*ca.shape[:-1], cb.shape[0])
+        if torch.backends.cpu.get_cpu_capability() == "AVX512":
+            whole = ca.new_zeros(shape, dtype=torch.int32)
+        else:
+            whole = torch.matmul(ca.float(), cb.float().t()).to(torch.int32)
+        scaled = whole * (sca.reshape(-1).unsqueeze(-1) * scb.reshape(-1).unsqueeze(0)) * 6.2e-05
+        return scaled.to(a.dtype), a.new_zeros(0)
 
     def _call_workspace(self, *tensors: Tensor) -> None:
         self._log.adopt(tensors, "workspace")

@@ -6,7 +6,7 @@ No weights and no GPU, only config.json: every storage's birth and death is coun
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -22,16 +22,15 @@ from core.worker import adapters, load, optimizer
 from core.worker.batches import collate
 from core.worker.checkpoint import Progress
 from core.worker.examples import Examples
-from core.worker.hollow import build, fill, tensors_of
+from core.worker.hollow import build, fill, largest_unquantised, tensors_of
 from core.worker.losses import TokenLoss
 from core.worker.phases import EMBED, Phases
 from core.worker.pretence import Kernels, pretend
 from core.worker.step import Stepper
-from core.worker.storages import StorageLog
+from core.worker.storages import StorageLog, rounded
 
-FIRST, SECOND, EVALUATION = "first", "second", "evaluation"
-"""The sections of a rehearsal: two optimizer steps and a scored batch."""
-SECTIONS = (FIRST, SECOND, EVALUATION)
+TRAINING, EVALUATION = "training", "evaluation"
+"""The sections of a rehearsal: an optimizer step, and a scored batch after it."""
 STEP = "step"
 
 
@@ -43,6 +42,8 @@ class Rehearsed:
     seconds: float
     num_layers: int
     num_trainable: int
+    load_bytes: int
+    """What loading takes at its peak, beside no other tensor."""
 
 
 def rehearse(
@@ -53,13 +54,14 @@ def rehearse(
     length: int = 0,
     trained: int = 0,
     mode: AbstractContextManager[Any] | None = None,
-    sections: tuple[str, ...] = SECTIONS,
+    report: Callable[[str], None] = lambda mark: None,
 ) -> Rehearsed:
-    """Follow two optimizer steps and an evaluation of a run; the second step finds the optimizer's state in place.
+    """Follow an optimizer step and an evaluation of a run. The step is none of the first: the optimizer's state is
+    in place, and of several batches the second finds gradients.
 
     `settings` is the model's config.json. All rows are `length` tokens long (data.max_length without one), of
     which the last `trained` are learnt (all but the first without one). `mode` is what tensors are made in: fake
-    ones without one, real zeros under a null context; `sections` are those wanted, the evaluation being last.
+    ones without one, real zeros under a null context. `report` is told each mark as it is reached.
     Raises HoneError for a model that cannot be built.
     """
     begun = time.perf_counter()
@@ -74,6 +76,8 @@ def rehearse(
     log = StorageLog()
     for kind, tensor in tensors_of(model):
         log.adopt([tensor], kind)
+    loading = sum(rounded(birth.num_bytes) for birth in log.births if birth.kind != "adapter")
+    loading += largest_unquantised(base) * compute.itemsize
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     made = optimizer.make_optimizer(parameters, config.optim)
     loss = TokenLoss(base, config.memory.loss == "chunked")
@@ -89,32 +93,30 @@ def rehearse(
     )
     batch: list[tuple[int, ...]] = [(number,) for number in range(rows)]
     progress = Progress(micro_batch=rows)
-    place = _Place(log)
+    place = _Place(log, report)
     layers = Phases(base, place.begin).layers
     model.train()
-    with pretend(device, config.data.packing), mode, log, Kernels(log):
-        for section in sections:
-            place.enter(section)
-            if section == EVALUATION:
-                continue
-            num_batches = min(config.optim.accumulation, 2) if section == SECOND else 1
-            gradient = stepper.gradient([batch] * num_batches, progress, seed=0)
-            log.adopt((p.grad for _, p in parameters if p.grad is not None), "gradients")
-            place.begin(STEP)
-            optimizer.clip(parameters, gradient.norm, config.optim.grad_clip)
-            made.step()
-            log.adopt(_states(made), "optimizer")
+    with pretend(device, config.data.packing), mode, log, Kernels(log, device):
+        _make_states(made, parameters, log)
+        place.enter(TRAINING)
+        gradient = stepper.gradient([batch] * min(config.optim.accumulation, 2), progress, seed=0)
+        log.adopt((p.grad for _, p in parameters if p.grad is not None), "gradients")
+        place.begin(STEP)
+        optimizer.clip(parameters, gradient.norm, config.optim.grad_clip)
+        made.step()
+        place.enter(EVALUATION)
         model.eval()
         with _autocast(compute):
             loss.each(collate(batch, stepper.examples, stepper.device))
-    return Rehearsed(log, time.perf_counter() - begun, len(layers), sum(p.numel() for _, p in parameters))
+    num_trainable = sum(p.numel() for _, p in parameters)
+    return Rehearsed(log, time.perf_counter() - begun, len(layers), num_trainable, loading)
 
 
 class _Place:
-    """Where in the rehearsal we are: marks are "section batch/phase", such as "second 1/forward 0"."""
+    """Where in the rehearsal we are: marks are "section batch/phase", such as "training 1/forward 0"."""
 
-    def __init__(self, log: StorageLog) -> None:
-        self._log = log
+    def __init__(self, log: StorageLog, report: Callable[[str], None] = lambda mark: None) -> None:
+        self._log, self._report = log, report
         self._section, self._batch = "", 0
 
     def enter(self, section: str) -> None:
@@ -122,7 +124,9 @@ class _Place:
 
     def begin(self, phase: str) -> None:
         self._batch += phase == EMBED
-        self._log.begin(f"{self._section} {self._batch}/{phase}")
+        mark = f"{self._section} {self._batch}/{phase}"
+        self._log.begin(mark)
+        self._report(mark)
 
 
 def _autocast(compute: torch.dtype) -> AbstractContextManager[Any]:
@@ -134,6 +138,16 @@ def _examples(rows: int, length: int, trained: int) -> Examples:
     learnt[:, max(1, length - trained) if trained else 1 :] = True
     starts = np.arange(rows + 1, dtype=np.int64) * length
     return Examples(np.zeros(rows * length, dtype=np.int32), learnt.reshape(-1), starts)
+
+
+def _make_states(made: torch.optim.Optimizer, parameters: optimizer.NamedParameters, log: StorageLog) -> None:
+    """Have the optimizer make its state, which it does at its first step."""
+    for _, parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    made.step()
+    for _, parameter in parameters:
+        parameter.grad = None
+    log.adopt(_states(made), "optimizer")
 
 
 def _states(made: torch.optim.Optimizer) -> Iterator[Tensor]:

@@ -35,7 +35,7 @@ class Moment:
 
 
 def walk(log: StorageLog, block: int = 1) -> Iterator[Moment]:
-    """Every event in order, with the bytes alive after it; sizes are rounded up to whole blocks."""
+    """Every event of a phase in order, with the bytes alive after it; sizes are rounded up to whole blocks."""
     sizes = [rounded(birth.num_bytes, block) for birth in log.births]
     marks = [*log.marks, (len(log.events) + 1, "")]
     live, phase, mark = 0, "", 0
@@ -44,7 +44,8 @@ def walk(log: StorageLog, block: int = 1) -> Iterator[Moment]:
             phase = marks[mark][1]
             mark += 1
         live += sizes[event] if event >= 0 else -sizes[~event]
-        yield Moment(number, phase, live)
+        if phase:
+            yield Moment(number, phase, live)
 
 
 def peak(log: StorageLog, block: int = 1) -> Moment:
@@ -78,3 +79,32 @@ def parts(log: StorageLog, event: int, block: int = 1) -> dict[str, int]:
         part = part_of(birth, log.births)
         found[part] = found.get(part, 0) + rounded(birth.num_bytes, block)
     return found
+
+
+def timeline(log: StorageLog, num_points: int, block: int = 1) -> list[tuple[float, int, str]]:
+    """The log in at most so many stretches of equally many events: where each begins (0 to 1), the most bytes
+    alive in it, and the phase that was in."""
+    moments = list(walk(log, block))
+    size = max(1, -(-len(moments) // num_points))
+    stretches = [moments[start : start + size] for start in range(0, len(moments), size)]
+    tops = [max(stretch, key=lambda moment: moment.num_bytes) for stretch in stretches]
+    return [(i * size / len(moments), top.num_bytes, top.phase) for i, top in enumerate(tops)]
+
+
+Likeness = tuple[str, str, tuple[int, ...], str]
+"""Part of the estimate, operation, shape, and number format."""
+
+
+def alike(log: StorageLog, living: list[Birth], block: int = 1) -> list[tuple[Likeness, tuple[int, int]]]:
+    """Storages of one likeness together, with their count and their bytes, largest first."""
+    found: dict[Likeness, tuple[int, int]] = {}
+    for birth in living:
+        likeness = (
+            part_of(birth, log.births),
+            birth.operation.removesuffix(".default"),
+            birth.shape,
+            str(birth.dtype).removeprefix("torch."),
+        )
+        count, num_bytes = found.get(likeness, (0, 0))
+        found[likeness] = (count + 1, num_bytes + rounded(birth.num_bytes, block))
+    return sorted(found.items(), key=lambda pair: -pair[1][1])

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from core import durable, places
 from core.memory.modes import worth_tracing
-from core.memory.rows import SAME_AS
+from core.memory.rows import PART_LETTERS, SAME_AS, STAND_IN, STOCK
 from core.memory.symbols import PRODUCTS, values
 from core.models.families import FAMILIES
 from core.worker.phases import HEAD
@@ -33,7 +33,7 @@ from core.worker.toys import WINDOWED
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
 
-SECTIONS = {"second 1": "once", "second 2": "again", "evaluation 1": "evaluation"}
+SECTIONS = {"training 1": "once", "training 2": "again", "evaluation 1": "evaluation"}
 """The first batch of a step, a later one that finds gradients in place, and a scored one."""
 OTHER_LOSSES: tuple[Loss, ...] = ("single", "full")
 CLOSE_ENOUGH = 0.997
@@ -48,16 +48,28 @@ def main(arguments: list[str]) -> int:
     transformers.logging.set_verbosity_error()
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     torch.set_num_threads(1)  # the tensors are tiny
-    for family in arguments or [name for name in FAMILIES if name not in SAME_AS]:
-        written = trace_family(family)
+    for family in arguments or [STOCK, *(name for name in FAMILIES if name not in SAME_AS)]:
+        written = trace_stock() if family == STOCK else trace_family(family)
         text = (
             json.dumps(written, separators=(",", ":"), sort_keys=True)
-            .replace('"},"', '"},\n"')
             .replace("}},", "}},\n")
+            .replace("]},", "]},\n")
         )
         durable.write_file(places.RESOURCES / "activations" / f"{family}.json", text + "\n")
         sys.stderr.write(f"{family}: {len(written['rows'])} rows, {len(text):,} bytes\n")
     return 0
+
+
+def trace_stock() -> Written:
+    """Rows of the plain loop and heads of the Trainer's, traced on Llama."""
+    from core.worker.stock_rows import stock_heads, stock_modes, stock_rehearsal
+
+    plain, trainer = stock_rehearsal(is_plain=True), stock_rehearsal(is_plain=False)
+    rows = {mode.name: write_row(trace_row(STAND_IN, mode, "full", plain)) for mode in stock_modes()}
+    heads = {
+        f"{mode.head} {STOCK}": write_head(trace_row(STAND_IN, mode, "full", trainer)) for mode in stock_heads()
+    }
+    return {"versions": _versions(), "rows": rows, "heads": heads}
 
 
 def trace_family(family: str) -> Written:
@@ -72,8 +84,11 @@ def trace_family(family: str) -> Written:
                     heads[name] = write_head(trace_row(family, mode, loss))
         except UnsolvedError as error:
             sys.stderr.write(f"{family} {mode.name}: {error}\n")
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return {"versions": versions, "rows": rows, "heads": heads}
+    return {"versions": _versions(), "rows": rows, "heads": heads}
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def write_row(row: Row) -> Written:
@@ -119,18 +134,18 @@ def minus(peak: Peak, stash: Peak) -> Peak:
     return Peak(less(peak.fixed, stash.fixed), less(peak.per_layer, stash.per_layer))
 
 
-def write_peak(peak: Peak) -> Written:
-    """ "part product": bytes per unit, or [fixed, per layer]."""
-    written: Written = {}
-    for key in sorted(peak.fixed.keys() | peak.per_layer.keys()):
-        fixed, per_layer = _number(peak.fixed.get(key)), _number(peak.per_layer.get(key))
-        written[" ".join(key)] = [fixed, per_layer] if per_layer else fixed
-    return written
+def write_peak(peak: Peak) -> str:
+    """Its terms with a space between: the letter of the part, the product, a colon, and the bytes per unit, with
+    those per layer after a plus sign: "aTh:4+2 hNV:12"."""
+    terms = []
+    for part, product in sorted(peak.fixed.keys() | peak.per_layer.keys()):
+        fixed, per_layer = (vector.get((part, product), Fraction()) for vector in (peak.fixed, peak.per_layer))
+        more = f"+{_number(per_layer)}" if per_layer else ""
+        terms.append(f"{PART_LETTERS[part]}{product}:{_number(fixed)}{more}")
+    return " ".join(terms)
 
 
-def _number(value: Fraction | None) -> int | float:
-    if value is None:
-        return 0
+def _number(value: Fraction) -> int | float:
     return value.numerator if value.denominator == 1 else float(value)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -20,7 +21,7 @@ from core.memory.symbols import PRODUCTS
 from core.models.families import FAMILIES
 from core.worker import losses
 from core.worker.phases import HEAD
-from core.worker.rehearse import EVALUATION, SECOND, STEP, rehearse
+from core.worker.rehearse import EVALUATION, STEP, TRAINING, Rehearsed, rehearse
 from core.worker.replay import part_of
 from core.worker.storages import StorageLog
 from core.worker.toys import TOYS, Toy, settings, symbols
@@ -55,7 +56,7 @@ class Peak:
 
 @dataclass(frozen=True)
 class Row:
-    """What a mode keeps: peaks by phase ("second 1/forward 0"), and by section what stands as the head begins."""
+    """What a mode keeps: peaks by phase ("training 1/forward 0"), and by section what stands at the head."""
 
     peaks: dict[str, list[Peak]]
     stash: dict[str, Peak]
@@ -77,9 +78,12 @@ class Traced:
     phases: dict[str, range]
 
 
-def trace_row(family: str, mode: Mode, loss: Loss = "chunked") -> Row:
-    """What a mode of training keeps in a family. Raises UnsolvedError."""
-    shallow, deep = _trace(family, TOYS[0], SHALLOW, mode, loss), _trace(family, TOYS[1], DEEP, mode, loss)
+def trace_row(
+    family: str, mode: Mode, loss: Loss = "chunked", rehearsal: Callable[..., Rehearsed] = rehearse
+) -> Row:
+    """What a mode of training keeps in a family, under our loop or another. Raises UnsolvedError."""
+    shallow = _trace(family, TOYS[0], SHALLOW, mode, loss, rehearsal)
+    deep = _trace(family, TOYS[1], DEEP, mode, loss, rehearsal)
     twins = _twins(shallow, deep)
     dimensions = [symbols(family, toy, depth) for toy, depth in zip(TOYS, (SHALLOW, DEEP), strict=True)]
     terms = _solve(shallow, deep, twins, dimensions)
@@ -113,7 +117,9 @@ def config_of(mode: Mode, loss: Loss, family: str) -> tuple[RunConfig, Device]:
     return RunConfig().with_values(values), CUDA if mode.device == "cuda" else CPU
 
 
-def _trace(family: str, toy: Toy, depth: int, mode: Mode, loss: Loss) -> Traced:
+def _trace(
+    family: str, toy: Toy, depth: int, mode: Mode, loss: Loss, rehearsal: Callable[..., Rehearsed]
+) -> Traced:
     config, device = config_of(mode, loss, family)
     wanted = {"optim.batch_size": toy.rows, "optim.accumulation": 2, "data.max_length": toy.length}
     if mode.method != "full":
@@ -122,9 +128,8 @@ def _trace(family: str, toy: Toy, depth: int, mode: Mode, loss: Loss) -> Traced:
     held = losses.CHUNK_SCORES
     losses.CHUNK_SCORES = toy.vocab * (toy.chunk if loss == "chunked" else toy.rows * toy.length)
     try:
-        done = rehearse(
-            config.with_values(wanted), described, device, trained=toy.trained, mode=nullcontext(),
-            sections=(SECOND, EVALUATION),
+        done = rehearsal(
+            config.with_values(wanted), described, device, trained=toy.trained, mode=nullcontext()
         )  # fmt: skip
     finally:
         losses.CHUNK_SCORES = held
@@ -219,7 +224,7 @@ def _follow(traced: Traced, terms: list[Term | None], depth: int) -> Followed:
     wanted = {
         events.start: (phase, events)
         for phase, events in traced.phases.items()
-        if phase.startswith((SECOND, EVALUATION)) and not phase.endswith(STEP)
+        if phase.startswith((TRAINING, EVALUATION)) and not phase.endswith(STEP)
     }
     log, found = traced.log, Followed()
     living: Vector = defaultdict(Fraction)

@@ -77,6 +77,8 @@ def settings(
         found["num_key_value_heads"] = toy.kv_heads
     if family in OWN_HEAD_DIM:
         found["head_dim"] = toy.head_dim
+    if family == "smollm3":
+        found["no_rope_layers"] = [1] * num_layers  # every fourth of a real one goes without, and keeps a bit less
     if family in WINDOWED:
         found["sliding_window"] = WINDOWED[family] if is_windowed else 4096
         found["layer_types"] = ["sliding_attention" if is_windowed else "full_attention"] * num_layers
