@@ -28,6 +28,8 @@ class Listed(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    row: int = -1
+    """Its number, counted from 0."""
     line: int
     kind: Kind
     reason: str
@@ -92,12 +94,12 @@ def check(
         if isinstance(row, Problem):
             reasons[row.kind] += 1
             if len(problems) < LISTED_PROBLEMS:
-                problems.append(Listed(line=row.line, kind=row.kind, reason=row.reason))
+                problems.append(Listed(row=number, line=row.line, kind=row.kind, reason=row.reason))
             continue
         messages = (*row.messages, *row.chosen, *row.rejected)
         roles.update(message.role for message in messages)
         lengths.append(len(row.text) + sum(len(message.content) for message in messages))
-        remarks.add(row, place(row, seed))
+        remarks.add(row, place(row, seed), number)
     remark_counts, listed = remarks.found()
     return Report(
         source=source,

@@ -33,36 +33,40 @@ class Remark(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    row: int = -1
+    """Its number, counted from 0."""
     line: int
     kind: RemarkKind
     reason: str
 
 
 class Remarks:
-    """`add` every row, then ask for `counts` and `listed`. Keeps forty bytes of a row."""
+    """`add` every row, then ask for `counts` and `listed`. Keeps fifty bytes of a row."""
 
     def __init__(self, holdout: float) -> None:
         self._holdout = holdout
+        self._numbers = array("q")
         self._lines, self._exact, self._near = array("q"), array("q"), array("q")
         self._prompts, self._answers, self._places = array("q"), array("q"), array("d")
         self._odd: list[Remark] = []
         self._num_odd: Counter[RemarkKind] = Counter()
 
-    def add(self, row: Row, place: float) -> None:
-        """A row and its place in the split."""
+    def add(self, row: Row, place: float, number: int) -> None:
+        """A row, its place in the split, and its number among all rows, counted from 0."""
         texts = [message.content for message in row.messages]
         others = [message.content for message in (*row.chosen, *row.rejected)]
         has_answer = bool(texts) and not others
         prompt = [_plain(text) for text in (texts[:-1] if has_answer else texts)]
         answer = _plain(texts[-1]) if has_answer else ""
         rest = [_plain(text) for text in (row.text, *others)]
+        self._numbers.append(number)
         self._lines.append(row.line)
         self._exact.append(hash((row.messages, row.text, row.chosen, row.rejected)))
         self._near.append(hash((tuple(prompt), answer, tuple(rest))))
         self._prompts.append(hash(tuple(prompt)) if has_answer else -len(self._lines))
         self._answers.append(hash(answer))
         self._places.append(place)
-        self._look_at_characters(row.line, [row.text, *texts, *others])
+        self._look_at_characters(number, row.line, [row.text, *texts, *others])
 
     def found(self) -> tuple[dict[RemarkKind, int], list[Remark]]:
         """How many rows there are of each kind, and the first hundred of each with their lines."""
@@ -90,7 +94,7 @@ class Remarks:
                 counts[kind] = len(numbers)
             for number in numbers[:LISTED]:
                 reason = words.format(f"{lines[others[number]]:,}")
-                listed.append(Remark(line=int(lines[number]), kind=kind, reason=reason))
+                listed.append(Remark(row=self._numbers[number], line=int(lines[number]), kind=kind, reason=reason))
         return counts, sorted(listed, key=lambda remark: remark.line)
 
     def _leaking(self, prompts: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
@@ -105,7 +109,7 @@ class Remarks:
         partners = trained[first[at]]
         return held & (values[at] == prompts), partners
 
-    def _look_at_characters(self, line: int, texts: list[str]) -> None:
+    def _look_at_characters(self, row: int, line: int, texts: list[str]) -> None:
         for kind, pattern in CHARACTERS:
             match = next((found for text in texts if (found := pattern.search(text))), None)
             if match is None:
@@ -114,7 +118,7 @@ class Remarks:
             if self._num_odd[kind] <= LISTED:
                 shown = f"U+{ord(match[0]):04X}" if len(match[0]) == 1 else f"“{match[0]}”"
                 tail = ", a sign of text read in a wrong encoding" if kind == "wrong encoding" else ""
-                self._odd.append(Remark(line=line, kind=kind, reason=f"holds {shown}{tail}"))
+                self._odd.append(Remark(row=row, line=line, kind=kind, reason=f"holds {shown}{tail}"))
 
 
 def _plain(text: str) -> str:
