@@ -9,8 +9,10 @@ from pathlib import Path
 import yaml
 
 from core.cli.output import say
-from core.config import ConfigError, Mistake, RunConfig, field_at
+from core.config import RunConfig, field_at
+from core.data import mix
 from core.errors import HoneError
+from core.mistakes import ConfigError, Mistake
 
 SOURCES = ("model.source", "data.source", "data.holdout_source", "data.template")
 
@@ -68,10 +70,12 @@ def parsed(like: RunConfig, path: str, text: str) -> object:
 
 def anchored(config: RunConfig, folder: Path) -> RunConfig:
     """The config with sources that exist below the folder made absolute: a worker stands in its run's folder."""
-    found = {}
+    found: dict[str, object] = {}
     for path in SOURCES:
         source = str(config.value(path))
         place = folder / Path(source).expanduser()
         if source and (place.is_file() or (place.is_dir() and path != "data.template")):
             found[path] = str(place.resolve())
+    if config.data.more:
+        found["data.more"] = tuple(mix.anchored(text, folder) for text in config.data.more)
     return config.with_values(found) if found else config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 
 from core.cli.output import ProgressLine, say, say_json, table
 from core.data.check import Report, check, no_usable_row
@@ -47,12 +48,14 @@ def show_row(options: argparse.Namespace) -> int:
     return 0
 
 
-def checked(source: str) -> Report:
+def checked(source: str, more: Sequence[str] = ()) -> Report:
     """The report on a dataset, with progress on stderr while a large file is read. Raises HoneError."""
     line = ProgressLine()
     try:
         return check(
-            source, lambda done, total: line.show(f"Reading the data: {done / total:.0%}") if done else None
+            source,
+            lambda done, total: line.show(f"Reading the data: {done / total:.0%}") if done else None,
+            more=more,
         )
     finally:
         line.clear()

@@ -22,9 +22,9 @@ def check_ready(config: RunConfig, runs_folder: Path) -> Plan:
     """Look at model, data, device and disk as the worker will. Raises HoneError for what would fail; notes on
     stderr what will run and is likely not what the user wants. Returns the plan of the run."""
     facts = read_facts(find_model(config.model.source, config.model.revision).path)
-    rows = open_rows(config.data.source)
+    rows = open_rows(config.data.source, config.data.more, seed=config.runtime.seed)
     require_objective(rows, config.objective.kind)
-    report = checked(config.data.source)
+    report = checked(config.data.source, config.data.more)
     if not report.num_used:
         raise no_usable_row(config.data.source, report.num_rows, report.problems[0])
     device = choose_device(config.runtime.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -76,14 +76,15 @@ class Report(BaseModel):
 
 
 def check(
-    source: str, progress: Callable[[int, int], None] | None = None, *, holdout: float = HOLDOUT, seed: int = SEED
-) -> Report:
-    """Read every row of the dataset that `source` names; `holdout` and `seed` are those of the run it is for.
+    source: str, progress: Callable[[int, int], None] | None = None, *, more: Sequence[str] = (),
+    holdout: float = HOLDOUT, seed: int = SEED,
+) -> Report:  # fmt: skip
+    """Read every row of the dataset that `source` and `more` name; `holdout` and `seed` are those of the run.
 
     `progress(done, total)` is called now and then; an exception it raises ends the check. Raises
     HoneError(path="data.source") for a file that is missing, empty, unreadable, or in no known format.
     """
-    rows = open_rows(source)
+    rows = open_rows(source, more, seed=seed).once()
     lengths, remarks = array("q"), Remarks(holdout)
     roles: Counter[str] = Counter()
     reasons: Counter[Kind] = Counter()
@@ -104,7 +105,7 @@ def check(
     return Report(
         source=source,
         path=str(rows.path),
-        sha256=fingerprint(source),
+        sha256=fingerprint(source, more),
         num_bytes=rows.num_bytes,
         format=rows.format,
         num_rows=len(rows),

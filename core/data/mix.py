@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.source import is_own, wrong
+from core.errors import HoneError
 
 MOST_WEIGHT = 1000.0
 WEIGHTED = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*\*\s*(.*)", re.DOTALL)
@@ -30,6 +31,18 @@ class Weighted:
 def parse_sources(source: str, more: Sequence[str] = ()) -> tuple[Weighted, ...]:
     """The sources of `data.source` and `data.more`. Raises HoneError(path="data.more") for a wrong weight."""
     return (Weighted(source), *(_parsed(text) for text in more))
+
+
+def anchored(text: str, folder: Path) -> str:
+    """An entry of `data.more` with a source that exists below the folder made absolute."""
+    try:
+        given = _parsed(text)
+        place = folder / Path(given.source).expanduser()
+        if given.source and place.exists():
+            return str(place.resolve()) if given.weight == 1 else f"{given.weight:g}*{place.resolve()}"
+    except (HoneError, OSError, ValueError):  # who opens it says what is wrong
+        pass
+    return text
 
 
 def names(sources: Sequence[Weighted]) -> list[str]:

@@ -13,7 +13,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from core.config import Full, RunConfig
+from core.config import RunConfig
 from core.data.rows import open_rows, require_objective
 from core.data.source import fingerprint
 from core.errors import HoneError
@@ -25,6 +25,7 @@ from core.models.facts import read_facts
 from core.models.quarantine import clean_copy
 from core.models.source import ModelFolder, find_model
 from core.runs import Checkpoint, Run
+from core.sections import Full
 from core.worker import adapters, checkpoint, load, optimizer
 from core.worker.batches import Order
 from core.worker.checkpoint import Origin, Progress, Trained
@@ -90,7 +91,7 @@ def set_up(run: Run, write: Write) -> Setup:
     )
     total_steps = order.steps_per_epoch * config.optim.epochs
     total_steps = min(total_steps, config.optim.max_steps or total_steps)
-    data_sha256 = fingerprint(config.data.source)
+    data_sha256 = fingerprint(config.data.source, config.data.more)
     write_environment(run, device, base, data_sha256)
     write(
         Started(
@@ -167,7 +168,7 @@ def _first_progress(config: RunConfig, compute: torch.dtype) -> Progress:
 
 
 def _read_data(config: RunConfig, tokenizer: Tokenizer, date: str, write: Write) -> Dataset:
-    rows = open_rows(config.data.source)
+    rows = open_rows(config.data.source, config.data.more, seed=config.runtime.seed)
     require_objective(rows, config.objective.kind)
     template = ChatTemplate(tokenizer, date)
     is_pretraining = config.objective.kind == "pretrain"
