@@ -16,11 +16,11 @@ from typing import Annotated, BinaryIO, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from core.columns import Column, check_together
-from core.config import ModelSection
 from core.errors import HoneError
 from core.events import Event, Failed, Progress, Ready, Replied, Token, Warned, decode
 from core.launch import PROJECT, worker_command, worker_environment
 from core.models.source import locate_model
+from core.sections import ModelSection
 
 MAX_ADVICE_BYTES = 1 << 16
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from core import durable
-from core.config import ModelSection
 from core.errors import HoneError
 from core.events import Event, Sampled, Saved, decode
 from core.runs import Checkpoint, Run
+from core.sections import ModelSection
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"

@@ -8,9 +8,10 @@ from typing import Any, Self
 from PySide6.QtCore import QObject, Signal
 
 from core import durable, places
-from core.config import ConfigError, RunConfig
+from core.config import RunConfig
 from core.errors import HoneError
 from core.methods.presets import first_config, moved
+from core.mistakes import ConfigError
 from core.runs import default_name
 
 MAX_UNDO = 200

@@ -19,7 +19,8 @@ from app.widgets.label import Label, set_tooltip
 from app.widgets.names_box import NamesBox
 from app.widgets.number_box import NumberBox, Range
 from app.widgets.switch import Switch
-from core.config import as_text, choices, union_members
+from core.config import choices, union_members
+from core.yaml_text import as_text
 
 
 class FieldFrame(QWidget):

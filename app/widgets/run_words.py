@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from core import figures
-from core.config import Lora, RunConfig
+from core.config import RunConfig
 from core.events import Evaluated, Event, Failed, Finished, Loaded, Sampled, Saved, Started, Warned
 from core.runs import State
+from core.sections import Lora
 
 STATES: dict[State, tuple[str, str]] = {
     "new": ("not started", "secondary"),

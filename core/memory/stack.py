@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from core.config import Lora, RunConfig
+from core.config import RunConfig
 from core.hardware import Device
 from core.memory.modes import Mode
 from core.memory.symbols import values
 from core.models.facts import ModelFacts
 from core.models.families import FAMILIES
+from core.sections import Lora
 
 CHUNK_SCORES = 2**24
 """Scores (tokens × vocabulary) that the chunked loss holds at once."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core import figures
-from core.config import Lora, RunConfig
+from core.config import RunConfig
 from core.models.facts import ModelFacts
+from core.sections import Lora
 
 if TYPE_CHECKING:
     from core.memory.estimate import Estimate

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from core.config import Full, Lora, RunConfig
+from core.config import RunConfig
+from core.sections import Full, Lora
 
 
 @dataclass(frozen=True)

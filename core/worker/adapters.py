@@ -14,8 +14,8 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from core.config import Full, Lora, MemorySection, ModelSection
 from core.errors import HoneError
+from core.sections import Full, Lora, MemorySection, ModelSection
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from core.config import Lora, RunConfig
+from core.config import RunConfig
+from core.sections import Lora
 from core.worker.checkpoint import Origin, Progress
 
 LORA = """\

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from core.chat import Ask, Load
 from core.columns import Column, check_together
-from core.config import ModelSection
 from core.errors import HoneError
 from core.events import Event, Progress, Ready, Warned
 from core.hardware import choose_device, cpu_cores
 from core.models.quarantine import clean_copy
 from core.models.source import find_model
+from core.sections import ModelSection
 from core.worker.answer import Voice, answer
 from core.worker.engine import Engine
 from core.worker.load import compute_dtype, load_model

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.quantizers.auto import AutoHfQuantizer
 
-from core.config import ModelSection
 from core.errors import HoneError
+from core.sections import ModelSection
 from core.worker.load import quantization_config
 
 BLOCK, NESTED_BLOCK = 64, 256

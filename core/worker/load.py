@@ -10,9 +10,9 @@ import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging
 
-from core.config import ModelSection
 from core.errors import HoneError
 from core.hardware import Device
+from core.sections import ModelSection
 from core.worker.tokenizer import TRUSTED_ONLY, first_line
 from core.worker.tokenizer import load_tokenizer as load_tokenizer
 

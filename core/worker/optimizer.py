@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.config import OptimSection
+from core.sections import OptimSection
 
 NamedParameters = list[tuple[str, nn.Parameter]]
 

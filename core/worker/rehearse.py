@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from core.config import Full, RunConfig
+from core.config import RunConfig
 from core.hardware import Device
+from core.sections import Full
 from core.worker import adapters, load, optimizer
 from core.worker.batches import collate
 from core.worker.checkpoint import Progress

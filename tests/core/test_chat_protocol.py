@@ -27,11 +27,12 @@ from core.chat import (
     encode_command,
 )
 from core.columns import Column, base_column, checkpoints_to_offer, compared, has_voice, run_column
-from core.config import ModelSection, RunConfig
+from core.config import RunConfig
 from core.errors import HoneError
 from core.events import Failed, Replied, Token, decode
 from core.launch import PROJECT, worker_environment
 from core.runs import Run, RunStore
+from core.sections import ModelSection
 
 ENDLESS = Sampling(temperature=1, top_p=1, max_tokens=100_000)
 DEADLINE = 300.0

@@ -13,19 +13,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.config import (
-    INT_MAX,
-    MAPPED,
-    SECTION_NAMES,
-    ConfigError,
-    RunConfig,
-    choices,
-    contradictions,
-    field_at,
-    union_members,
-    unwise,
-)
+from core.config import SECTION_NAMES, RunConfig, choices, contradictions, field_at, union_members, unwise
 from core.errors import HoneError
+from core.mistakes import ConfigError
+from core.sections import INT_MAX, MAPPED
 
 
 def all_fields() -> list[tuple[str, str | None, Any]]:

@@ -6,9 +6,10 @@ import itertools
 
 import pytest
 
-from core.config import Lora, RunConfig
+from core.config import RunConfig
 from core.methods.catalogue import FULL, LORA, METHODS, QLORA, changes_to, describe, method_of
 from core.methods.presets import PRESETS, applied, first_config, preset_of
+from core.sections import Lora
 
 OWN = RunConfig().with_values(
     {"model.source": "/models/mine", "data.source": "/data/mine.jsonl", "runtime.device": "cpu", "runtime.seed": 7,

@@ -21,9 +21,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from core.chat import Ask, Load, Message, Sampling
 from core.columns import Column
-from core.config import ModelSection
 from core.errors import HoneError
 from core.events import Event, Ready, Replied, Token, Warned
+from core.sections import ModelSection
 from core.worker.columns import Columns
 from core.worker.engine import Engine
 from core.worker.generate import generate

@@ -11,8 +11,8 @@ from tiny_models import tiny_config
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from core.config import OptimSection
 from core.errors import HoneError
+from core.sections import OptimSection
 from core.worker import optimizer
 from core.worker.checkpoint import Progress
 from core.worker.losses import TokenLoss

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from PySide6.QtWidgets import QMenu
 
 from core.columns import MAX_COLUMNS, Column, base_column, checkpoints_to_offer, has_voice, run_column
-from core.config import ModelSection
 from core.errors import HoneError
 from core.runs import Checkpoint, Run, RunStore
+from core.sections import ModelSection
 
 MOST_RUNS = 15
 MOST_CHECKPOINTS = 12

@@ -15,9 +15,10 @@ from app.widgets.combo import Combo
 from app.widgets.field import FieldFrame
 from app.widgets.form import Form
 from app.widgets.label import Label, set_tooltip
-from core.config import Lora, RunConfig, field_at
+from core.config import RunConfig, field_at
 from core.figures import count
 from core.methods.catalogue import METHODS, changes_to, describe, method_of
+from core.sections import Lora
 
 if TYPE_CHECKING:
     from app.pages.new_run.all_settings import AllSettings
