@@ -5,14 +5,16 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
-from PySide6.QtCore import QRect, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
     QFont,
     QFontMetrics,
+    QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -21,7 +23,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QFrame
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
 
 from app.theme import CONTROL_RADIUS, Theme, sized
 from core.figures import whole
@@ -41,6 +43,10 @@ class Line:
     tone: Tone = ""
 
 
+def _counted(number: int) -> str:
+    return whole(number + 1)
+
+
 class RowList(QAbstractScrollArea):
     """`show_numbers` says which rows there are; `line_of` is asked for those in sight, and may not know yet."""
 
@@ -50,11 +56,15 @@ class RowList(QAbstractScrollArea):
     """The numbers now in sight, and a screenful on either side, as a sequence."""
     menu_wanted = Signal(int, object)
     """The number of a row and a place on the screen."""
+    opened = Signal(int)
+    """The number of a row that was clicked, or on which Enter was pressed."""
     delete_pressed = Signal(int)
 
-    def __init__(self, theme: Theme, line_of: Callable[[int], Line | None]) -> None:
+    def __init__(
+        self, theme: Theme, line_of: Callable[[int], Line | None], name_of: Callable[[int], str] = _counted
+    ) -> None:
         super().__init__()
-        self._theme, self._line_of = theme, line_of
+        self._theme, self._line_of, self._name_of = theme, line_of, name_of
         self._numbers: Sequence[int] = range(0)
         self._place = -1
         self._step = 1
@@ -184,6 +194,8 @@ class RowList(QAbstractScrollArea):
         }  # fmt: skip
         if (place := moves.get(Qt.Key(event.key()))) is not None:
             self._move_to(place)
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.number >= 0:
+            self.opened.emit(self.number)
         elif event.key() == Qt.Key.Key_Delete and self.number >= 0:
             self.delete_pressed.emit(self.number)
         else:
@@ -193,10 +205,21 @@ class RowList(QAbstractScrollArea):
         place = self._place_at(event.position().y())
         if place >= 0 and event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton):
             self._move_to(place)
+            if event.button() == Qt.MouseButton.LeftButton:
+                self.opened.emit(self._numbers[place])
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         if self.number >= 0:
             self.menu_wanted.emit(self.number, event.globalPos())
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            place = self._place_at(event.pos().y())
+            line = self._line_of(self._numbers[place]) if place >= 0 else None
+            words = f"<p style='margin:0'>{escape(line.words)}</p>" if line else ""
+            QToolTip.showText(event.globalPos(), words, self.viewport())
+            return True
+        return super().viewportEvent(event)
 
     def _place_at(self, y: float) -> int:
         place = int(y + self._top) // LINE_HEIGHT
@@ -209,7 +232,7 @@ class RowList(QAbstractScrollArea):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         first, high = self._top // LINE_HEIGHT, self.viewport().height()
         last = min(len(self._numbers), first + high // LINE_HEIGHT + 2)
-        gutter = QFontMetrics(sized(11)).horizontalAdvance(whole(self._numbers[-1] + 1)) if last else 0
+        gutter = QFontMetrics(sized(11)).horizontalAdvance(self._name_of(self._numbers[-1])) if last else 0
         for place in range(first, last):
             area = QRect(0, place * LINE_HEIGHT - self._top, self.viewport().width() - 2, LINE_HEIGHT)
             self._paint_line(painter, area, self._numbers[place], place == self._place, gutter)
@@ -223,7 +246,7 @@ class RowList(QAbstractScrollArea):
             painter.drawRoundedRect(QRectF(area).adjusted(1, 1, -1, -1), CONTROL_RADIUS - 2, CONTROL_RADIUS - 2)
         painter.setFont(sized(11))
         painter.setPen(QColor(tokens.faint))
-        painter.drawText(area.adjusted(6, 0, 0, 0), middle, whole(number + 1))
+        painter.drawText(area.adjusted(6, 0, 0, 0), middle, self._name_of(number))
         line = self._line_of(number)
         room = area.adjusted(gutter + 14, 0, -6, 0)
         if line is None:

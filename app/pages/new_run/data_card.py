@@ -8,12 +8,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.pages.new_run.data_chooser import DataChooser
-from app.pages.new_run.problem_list import ProblemList
+from app.pages.new_run.problems_tab import ProblemsTab
 from app.pages.new_run.rows_tab import RowsTab
 from app.state.background import Background
 from app.state.chosen_data import ChosenData
 from app.state.draft import Draft
 from app.state.preview import Preview
+from app.state.row_lengths import RowLengths
 from app.state.row_reader import RowReader
 from app.state.row_search import RowSearch
 from app.theme import Theme, restyle
@@ -33,10 +34,16 @@ class DataCard(Card):
     """Shows the rows as soon as the file is open, and the counts once all of it has been checked."""
 
     def __init__(
-        self, draft: Draft, data: ChosenData, preview: Preview, background: Background, theme: Theme
+        self,
+        draft: Draft,
+        data: ChosenData,
+        preview: Preview,
+        lengths: RowLengths,
+        background: Background,
+        theme: Theme,
     ) -> None:
         super().__init__("Data", " ")
-        self._draft, self._data, self._preview_state = draft, data, preview
+        self._draft, self._data, self._preview_state, self._row_lengths = draft, data, preview, lengths
         self._name = Label("", "strong")
         self.header.insertWidget(1, self._name)
         self._change = Button("Change")
@@ -48,7 +55,9 @@ class DataCard(Card):
         self._chooser: DataChooser | None = None
         self.tabs = Tabs(["As the model sees it", "Problems", "Lengths"])
         reader, search = RowReader(data, background), RowSearch(data, background)
-        self.rows, self.problems = RowsTab(draft, reader, search, preview, theme), ProblemList()
+        self.rows, self.problems = RowsTab(draft, reader, search, preview, theme), ProblemsTab(draft, theme)
+        self.problems.opened.connect(self.show_row)
+        self.problems.lengths_wanted.connect(lambda: self.tabs.choose(2))
         self._stack = QStackedWidget()
         self._stack.setFixedHeight(TAB_HEIGHT)
         self._stack.addWidget(self.rows)
@@ -60,7 +69,7 @@ class DataCard(Card):
         self.body.addWidget(self.error)
         self.body.addWidget(self._preview)
         data.changed.connect(self._show)
-        preview.measured.connect(self._show_problems)
+        lengths.changed.connect(self._show_problems)
         draft.rejected.connect(self._reject)
         self._source = data.source
         self._show()
@@ -142,10 +151,13 @@ class DataCard(Card):
         else:
             self.set_summary(_in_words(data))
         self._show_problems()
-        self.tabs.set_count(1, data.report.num_rows - data.report.num_used if data.report else 0)
 
     def _show_problems(self) -> None:
-        self.problems.show_report(self._data.report, self._preview_state.measurement)
+        measured = self._preview_state.measurement
+        lengths = self._row_lengths.lengths if measured is not None else None
+        self.problems.show_report(self._data.report, measured, lengths)
+        num_found = sum(one.num_rows for one in self.problems.findings if one.tone == "no")
+        self.tabs.set_count(1, num_found)
 
 
 def _lengths_tab(draft: Draft, preview: Preview, theme: Theme) -> LengthsTab:

@@ -14,7 +14,7 @@ from app.state.row_reader import RowReader
 from app.state.row_search import RowSearch
 from app.theme import Theme
 
-NARROWEST, WIDEST = 188, 320
+NARROWEST, WIDEST = 150, 320
 """Of the list, in pixels."""
 
 
@@ -50,7 +50,7 @@ class RowsTab(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.browser.setFixedWidth(min(max(NARROWEST, self.width() * 30 // 100), WIDEST))
+        self.browser.setFixedWidth(min(max(NARROWEST, self.width() * 31 // 100), WIDEST))
 
     def _forget(self) -> None:
         self._number = -1

@@ -1,0 +1,98 @@
+"""The problems of the data: counted by kind, each row opened by a press, and what a run does with them chosen."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+
+from app.pages.new_run.findings import LONG, findings
+from app.pages.new_run.problems_tab import ProblemsTab
+from app.state.draft import Draft
+from app.widgets.row_list import LINE_HEIGHT
+from core.config import RunConfig
+from core.data.check import check
+from core.data.lengths import Lengths
+from core.preview import Measured
+
+
+@pytest.fixture
+def report(tmp_path):
+    rows = [{"prompt": f"Ask {n}", "completion": f"Answer {n}"} for n in range(200)]
+    rows[5]["completion"] = ""
+    rows[9]["completion"] = ""
+    rows[20] = rows[21]
+    del rows[7]["completion"]
+    path = tmp_path / "mine.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return check(str(path))
+
+
+@pytest.fixture
+def tab(report, theme, qtbot):
+    tab = ProblemsTab(Draft(), theme)
+    qtbot.addWidget(tab)
+    tab.resize(600, 270)
+    tab.show()
+    tab.show_report(report)
+    return tab
+
+
+def measured(**values) -> Measured:
+    known = {"num_rows": 200, "num_measured": 100, "num_refused": 2, "lengths": {40: 90, 600: 10}, "width": 1}
+    return Measured(**{**known, "trained_at": (0,) * 600, "reasons": {}, "is_split": False, **values})
+
+
+def test_kinds_are_counted_and_their_rows_listed_with_line_and_reason(tab):
+    kinds = {line.count.key: line.count.number for line in tab.kinds.lines if not line.isHidden()}
+    assert kinds == {"empty answer": "2", "missing field": "1", "repeats another row": "1"}
+    assert list(tab.list.numbers) == [5, 9]
+    assert tab.list._name_of(5) == "Line 6" and tab.list._line_of(5).words == "completion is empty"
+    tab.kinds.choose("missing field")
+    assert list(tab.list.numbers) == [7] and "has no completion" in tab.list._line_of(7).words
+
+
+def test_a_press_or_enter_opens_the_row(tab, qtbot):
+    opened = []
+    tab.opened.connect(opened.append)
+    place = QPoint(100, LINE_HEIGHT + 5)
+    qtbot.mouseClick(tab.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.keyClick(tab.list, Qt.Key.Key_Up)
+    qtbot.keyClick(tab.list, Qt.Key.Key_Return)
+    assert opened == [9, 5]
+
+
+def test_what_a_run_does_with_them_is_chosen_where_they_are_counted(tab):
+    draft = tab._draft
+    policies = {}
+    for line in tab.kinds.lines:
+        tab.kinds.choose(line.count.key)
+        policies[line.count.key] = tab.policy.objectName()
+        assert tab.policy.currentData() == draft.config.value(tab.policy.objectName())
+    assert policies == {
+        "empty answer": "data.on_invalid", "missing field": "data.on_invalid",
+        "repeats another row": "data.on_duplicate",
+    }  # fmt: skip
+    tab.policy.setCurrentIndex(tab.policy.findText("Stop the run"))
+    tab.policy.activated.emit(tab.policy.currentIndex())
+    assert draft.config.data.on_duplicate == "stop"
+    draft.undo()
+    assert tab.policy.currentText() == "Use them"
+
+
+def test_what_the_limit_cuts_and_the_template_refuses_is_counted_too(report):
+    counted = measured(reasons={"empty answer": 2, "unclear where the answer begins": 3})
+    found = {one.kind: one for one in findings(report, counted, Lengths.of(counted), 512)}
+    assert found["unclear where the answer begins"].num_rows == 6, "of a sample of half"
+    assert found["unclear where the answer begins"].is_about and not found["empty answer"].is_about
+    assert found[LONG].num_rows == 20 and "1,760 tokens" in found[LONG].words
+    assert LONG not in {one.kind for one in findings(report, counted, Lengths.of(counted), 600)}
+
+
+def test_data_without_a_problem_says_so(theme, qtbot):
+    tab = ProblemsTab(Draft(RunConfig()), theme)
+    qtbot.addWidget(tab)
+    assert tab.nothing.text() == "Checking …"
+    tab.show_report(check("sample:poems").model_copy(update={"remark_counts": {}, "remarks": []}))
+    assert tab.nothing.text().startswith("Every row can be used") and tab._stack.currentIndex() == 0
