@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from core.config import RunConfig
 from core.hardware import Device
+from core.memory.calibration import PastPeak
 from core.memory.estimate import Estimate, estimate
 from core.memory.stack import resolve
+from core.memory.stock import stock_estimate
 from core.memory.training import num_trainable, optimizer_bytes
 from core.models.facts import ModelFacts
 
@@ -32,6 +34,8 @@ class Plan:
     """What a run will need and do. Figures that hang on data not yet read are None."""
 
     estimate: Estimate
+    stock_peak_bytes: int
+    """What the same run would take in transformers' Trainer with PEFT, as most people set them up."""
     num_trainable: int
     num_parameters: int
     total_steps: int | None
@@ -53,9 +57,11 @@ def make_plan(
     *,
     longest_row: int = 0,
     paces: Sequence[Pace] = (),
+    past: Sequence[PastPeak] = (),
 ) -> Plan:
     """The plan of a run. `num_rows` are the rows of the data that can be used, `tokens_per_row` their mean
-    length in tokens after cutting, `longest_row` the longest; `paces` are of past runs on this machine."""
+    length in tokens after cutting, `longest_row` the longest; `paces` and `past` peaks are of past runs on this
+    machine."""
     stack = resolve(config, facts, device, longest_row)
     trained = num_trainable(facts, stack)
     steps = None if num_rows is None else total_steps(config, num_rows, tokens_per_row)
@@ -76,7 +82,8 @@ def make_plan(
                    train_rows(config, num_rows or 0) * config.optim.epochs)  # fmt: skip
         seconds = rows * tokens_per_row / pace
     return Plan(
-        estimate=estimate(config, facts, device, longest_row=longest_row),
+        estimate=estimate(config, facts, device, longest_row=longest_row, past=past),
+        stock_peak_bytes=stock_estimate(config, facts, device, longest_row).peak_bytes,
         num_trainable=trained,
         num_parameters=facts.num_parameters,
         total_steps=steps,

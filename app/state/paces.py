@@ -1,4 +1,5 @@
-"""How fast past runs went on this machine, read on a thread from the beginning and end of their events."""
+"""How fast past runs went on this machine and what memory they took, read on a thread from the beginning and end
+of their events."""
 
 from __future__ import annotations
 
@@ -8,11 +9,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from app.state.background import Background
-from core.config import ConfigError
 from core.errors import HoneError
+from core.mistakes import ConfigError
 from core.runs import Run, RunStore
 
 if TYPE_CHECKING:
+    from core.memory.calibration import PastPeak
     from core.plan import Pace
 
 NEWEST = 12
@@ -20,7 +22,7 @@ PART_BYTES = 64_000
 
 
 class Paces(QObject):
-    """`paces` is empty until `look` has been answered, and where nothing has been trained yet."""
+    """`paces` and `peaks` are empty until `look` has been answered, and where nothing has been trained yet."""
 
     changed = Signal()
 
@@ -28,16 +30,23 @@ class Paces(QObject):
         super().__init__()
         self._store, self._background = store, background
         self.paces: tuple[Pace, ...] = ()
+        self.peaks: tuple[PastPeak, ...] = ()
 
     def look(self) -> None:
         """Read again, as after a run."""
         store = self._store
-        self._background.run(self, lambda: read_paces(store), self._found)
+        self._background.run(self, lambda: (read_paces(store), _read_peaks(store)), self._found)
 
-    def _found(self, paces: tuple[Pace, ...]) -> None:
-        if paces != self.paces:
-            self.paces = paces
+    def _found(self, found: tuple[tuple[Pace, ...], tuple[PastPeak, ...]]) -> None:
+        if found != (self.paces, self.peaks):
+            self.paces, self.peaks = found
             self.changed.emit()
+
+
+def _read_peaks(store: RunStore) -> tuple[PastPeak, ...]:
+    from core.memory.past import read_past
+
+    return read_past(store)
 
 
 def read_paces(store: RunStore) -> tuple[Pace, ...]:

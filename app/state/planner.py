@@ -14,6 +14,8 @@ from app.state.paces import Paces
 from app.state.row_lengths import RowLengths
 
 if TYPE_CHECKING:
+    from core.gpus import Gpu
+    from core.hardware import Device
     from core.plan import Plan
 
 
@@ -36,6 +38,8 @@ class Planner(QObject):
         self._lengths, self._paces = lengths, paces
         self.plan: Plan | None = None
         self.waiting_for = ""
+        self.gpu: Gpu | None = None
+        """The card that is planned for in place of this machine's; a run starts on this machine all the same."""
         draft.changed.connect(self._follow)
         for state in (model, data, lengths, paces, watch):
             state.changed.connect(self.make)
@@ -54,10 +58,21 @@ class Planner(QObject):
             return "None of the rows can be used; see Problems."
         return self.waiting_for
 
+    def plan_for(self, gpu: Gpu | None) -> None:
+        """Plan for a card of the table, or for this machine again."""
+        if gpu != self.gpu:
+            self.gpu = gpu
+            self.make()
+
+    @property
+    def device(self) -> Device | None:
+        """What is planned for; None until this machine has been looked at."""
+        return self.gpu.device if self.gpu is not None else self._watch.device
+
     def make(self) -> None:
         """Make the plan from what is known now. Pure arithmetic: about a millisecond."""
         self.plan, self.waiting_for = None, self._missing()
-        facts, device, report = self._model.facts, self._watch.device, self._data.report
+        facts, device, report = self._model.facts, self.device, self._data.report
         if facts is not None and device is not None:
             from core.plan import make_plan
 
@@ -72,6 +87,7 @@ class Planner(QObject):
                 lengths.mean(limit) if lengths else None,
                 longest_row=lengths.longest if lengths and not lengths.is_sample else 0,
                 paces=self._paces.paces,
+                past=self._paces.peaks,
             )
         self.changed.emit()
 

@@ -8,11 +8,18 @@ import re
 
 from core.cli.configs import read_config
 from core.cli.output import say, say_json, table
+from core.cli.stores import chosen_store
+from core.config import RunConfig
 from core.errors import HoneError
 from core.figures import size
+from core.gpus import find_gpu
 from core.hardware import Device, choose_device
 from core.memory.estimate import Estimate, estimate
-from core.models.facts import read_facts
+from core.memory.past import read_past
+from core.memory.stock import stock_estimate
+from core.memory.suggestions import Suggestion
+from core.models.catalogue import catalogue
+from core.models.facts import ModelFacts, facts_from_config, read_facts
 from core.models.source import find_model
 
 UNITS = {
@@ -31,55 +38,81 @@ UNITS = {
 def show_estimate(options: argparse.Namespace) -> int:
     """Judge a run against what is free now, or against --budget. "Does not fit" is an answer too."""
     config = read_config(options)
-    facts = read_facts(find_model(config.model.source, config.model.revision).path)
-    device = choose_device(config.runtime.device)
-    if options.budget:
-        device = with_budget(device, bytes_in(options.budget))
-    found = estimate(config, facts, device)
+    facts = facts_of(config)
+    device = planned_device(options, config)
+    past = () if options.gpu else read_past(chosen_store(options))
+    found = estimate(config, facts, device, past=past)
+    stock = stock_estimate(config, facts, device)
     if options.json:
-        say_json(as_document(found, device))
+        say_json(as_document(found, device, stock))
     else:
-        for line in in_words(found, device):
+        for line in in_words(found, device, stock):
             say(line)
     return 0
 
 
-def as_document(found: Estimate, device: Device) -> dict:
+def facts_of(config: RunConfig) -> ModelFacts:
+    """The facts of the config's model: from its files, or from the catalogue before it is downloaded. Raises
+    HoneError."""
+    try:
+        return read_facts(find_model(config.model.source, config.model.revision).path)
+    except HoneError:
+        for model in catalogue():
+            if model.name == config.model.source:
+                return facts_from_config(model.config, model.name)
+        raise
+
+
+def planned_device(options: argparse.Namespace, config: RunConfig) -> Device:
+    """This machine's device, or the card of --gpu, with --budget free where that is given. Raises HoneError."""
+    device = find_gpu(options.gpu).device if options.gpu else choose_device(config.runtime.device)
+    return with_budget(device, bytes_in(options.budget)) if options.budget else device
+
+
+def as_document(found: Estimate, device: Device, stock: Estimate) -> dict:
     """The estimate for programs; all sizes in bytes."""
     return {
         "peak_bytes": found.peak_bytes,
         "margin_bytes": found.margin_bytes,
+        "stock_peak_bytes": stock.peak_bytes,
+        "evidence": found.evidence,
         "parts": found.parts,
         "moment": found.moment,
         "moments": found.moments,
         "verdict": found.verdict,
         "free_bytes": found.free_bytes,
         "device": device.name,
-        "suggestions": [
-            {
-                "title": one.title,
-                "changes": dict(one.changes),
-                "saved_bytes": one.saved_bytes,
-                "cost": one.cost,
-                "verdict": one.verdict,
-            }
-            for one in found.suggestions
-        ],
+        "suggestions": [suggestion_document(one) for one in found.suggestions],
         "notes": list(found.notes),
     }
 
 
-def in_words(found: Estimate, device: Device) -> list[str]:
+def suggestion_document(one: Suggestion) -> dict:
+    """A change for programs."""
+    return {
+        "title": one.title,
+        "changes": dict(one.changes),
+        "saved_bytes": one.saved_bytes,
+        "peak_bytes": one.peak_bytes,
+        "cost": one.cost,
+        "verdict": one.verdict,
+    }
+
+
+def in_words(found: Estimate, device: Device, stock: Estimate) -> list[str]:
     """The estimate for people, as lines."""
     parts = [(name.replace("_", " "), size(num)) for name, num in found.parts.items() if num]
+    comparison = compared(found.peak_bytes, stock.peak_bytes)
     lines = [
         f"{size(found.peak_bytes)} ± {size(found.margin_bytes)} at the peak, which is {found.moment}",
         f"{found.verdict}: {size(found.free_bytes)} are free on {device.name}",
+        found.evidence or "No three runs like this on this machine yet, so the band is wide",
+        *([comparison] if comparison else []),
         "",
         table(parts, ("PART", "SIZE")),
     ]
     if found.suggestions:
-        rows = [(one.title, one.amount, one.cost, _as_options(one.changes)) for one in found.suggestions]
+        rows = [(one.title, one.amount, one.cost, as_options(one.changes)) for one in found.suggestions]
         lines += [
             "",
             table(
@@ -88,6 +121,13 @@ def in_words(found: Estimate, device: Device) -> list[str]:
             ),
         ]
     return lines + [f"Note: {text}" for text in found.notes]
+
+
+def compared(peak_bytes: int, stock_bytes: int) -> str:
+    """Such as "The same run in stock PEFT: 16.9 GiB; here: 7.6 GiB"; empty where there is little between them."""
+    if stock_bytes < 1.02 * peak_bytes:
+        return ""
+    return f"The same run in stock PEFT: {size(stock_bytes)}; here: {size(peak_bytes)}"
 
 
 def bytes_in(text: str) -> int:
@@ -106,5 +146,7 @@ def with_budget(device: Device, num_bytes: int) -> Device:
     )
 
 
-def _as_options(changes: dict) -> str:
-    return " ".join(f"--set {path}={value}" for path, value in changes.items())
+def as_options(changes: dict) -> str:
+    """The changes as they are typed."""
+    words = {path: ",".join(value) if isinstance(value, tuple) else value for path, value in changes.items()}
+    return " ".join(f"--set {path}={value}" for path, value in words.items())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from core.config import RunConfig
 from core.hardware import Device
+from core.memory.calibration import PastPeak, adjusted, calibrate
 from core.memory.context import context_bytes, cublas_bytes, slack_bytes
 from core.memory.moments import MOMENTS, Moment
 from core.memory.rows import Found, Row, find_rows, peak_of
@@ -51,6 +53,8 @@ class Estimate:
     """Why the estimate is less sure than usual, one sentence each."""
     cublas_bytes: int = 0
     """What of the context torch's allocator holds."""
+    evidence: str = ""
+    """What past runs on this machine changed in it, in words; empty while there are too few."""
 
     @property
     def tensor_bytes(self) -> int:
@@ -64,18 +68,26 @@ class Estimate:
 
 
 def estimate(
-    config: RunConfig, facts: ModelFacts, device: Device, *, longest_row: int = 0, with_suggestions: bool = True
+    config: RunConfig,
+    facts: ModelFacts,
+    device: Device,
+    *,
+    longest_row: int = 0,
+    past: Sequence[PastPeak] = (),
+    with_suggestions: bool = True,
 ) -> Estimate:
     """What a run of `config` on this model and device will take.
 
     `longest_row` is the longest row of the data in tokens, when it is known; without it, rows as long as
-    data.max_length are expected. Raises nothing: any valid config has an estimate.
+    data.max_length are expected. `past` are peaks of earlier runs, which correct it where enough of them are like
+    this one. Raises nothing: any valid config has an estimate.
     """
     result = estimate_stack(resolve(config, facts, device, longest_row), config, facts, device)
+    result = _calibrated(result, config, device, past)
     if with_suggestions:
         result.suggestions.extend(
             suggest(config, facts, result, lambda changed: estimate(
-                changed, facts, device, longest_row=longest_row, with_suggestions=False
+                changed, facts, device, longest_row=longest_row, past=past, with_suggestions=False
             ))
         )  # fmt: skip
     return result
@@ -103,6 +115,30 @@ def estimate_stack(stack: Stack, config: RunConfig, facts: ModelFacts, device: D
         others_bytes=device.others_bytes,
         notes=notes,
         cublas_bytes=cublas_bytes(device),
+    )
+
+
+def _calibrated(found: Estimate, config: RunConfig, device: Device, past: Sequence[PastPeak]) -> Estimate:
+    known = calibrate(
+        past,
+        device=device.name,
+        method=config.method.kind,
+        quantization=config.model.quantization,
+        predicted_bytes=found.peak_bytes,
+    )
+    if known is None:
+        return found
+    parts = adjusted(found.parts, known.ratio)
+    peak = sum(parts.values())
+    margin = round(known.band * peak)
+    return replace(
+        found,
+        peak_bytes=peak,
+        parts=parts,
+        margin_bytes=margin,
+        moments={words: round(known.ratio * num_bytes) for words, num_bytes in found.moments.items()},
+        verdict=_verdict(peak, margin, found.free_bytes, is_sure=not found.notes),
+        evidence=known.sentence,
     )
 
 

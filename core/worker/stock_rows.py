@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
-from core.config import Full, RunConfig
+from core.config import RunConfig
 from core.hardware import Device
 from core.memory.modes import Mode
+from core.sections import Full
 from core.worker import adapters, load, optimizer
 from core.worker.hollow import build, fill, tensors_of
 from core.worker.phases import Phases
@@ -42,8 +43,9 @@ def stock_heads() -> list[Mode]:
     found = []
     for checkpointing in (True, False):
         usual = Mode(checkpointing=checkpointing)
-        found += [usual, replace(usual, base="nf4", upcast=True)]
-        found += [replace(usual, method="full"), replace(usual, method="full", tied=True)]
+        for one in (usual, replace(usual, device="cpu", bits=32)):
+            found += [one, replace(one, method="full"), replace(one, method="full", tied=True)]
+        found += [replace(usual, base="nf4", upcast=True)]
     return found
 
 
