@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from core.cli.data_arguments import add_data_verbs
+
 EPILOG = """\
 CONFIG.yaml describes a run; `hone config` prints one with every setting explained. Left out, it stands for the
 defaults, so `hone train --set data.source=mine.jsonl` is a whole command. RUN is the id, the name or the folder
@@ -43,20 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     estimate = _add(verbs, "estimate", "estimates:show_estimate", "what memory a run will need", [config, json])
     estimate.add_argument("--budget", metavar="SIZE", help="judge against this much memory, such as 24GiB")
 
-    data = _add(verbs, "data", "", "look into a data file", [])
-    looks = data.add_subparsers(title="what to do", metavar="WHAT", required=True)
-    check = _add(looks, "check", "datasets:check_data", "how many rows are usable, and what is wrong", [json])
-    check.add_argument("file", metavar="FILE", help="a data file, a folder of them, or sample:NAME")
-    show = _add(looks, "show", "datasets:show_row", "one row, as it is understood", [json])
-    show.add_argument("file", metavar="FILE", help="a data file, a folder of them, or sample:NAME")
-    show.add_argument("--row", type=int, default=1, metavar="N", help="which row, counted from 1")
-    show.add_argument("--model", metavar="MODEL", help="show it in this model's tokens, with what is trained")
-    _changes(show)
-    stats = _add(looks, "stats", "previews:show_stats", "how long rows are in a model's tokens", [json])
-    stats.add_argument("file", metavar="FILE", help="a data file, a folder of them, or sample:NAME")
-    stats.add_argument("--model", metavar="MODEL", help="whose tokens; the bundled model's if left out")
-    stats.add_argument("--sample", action="store_true", help="estimate from a sample, in about a second")
-    _changes(stats)
+    add_data_verbs(verbs, _add, json, _changes)
 
     chat = _add(verbs, "chat", "chat:chat", "ask the base and adapters the same thing", [runs, json])
     chat.add_argument("runs_asked", metavar="RUN", nargs="+", help="runs of one base model")
@@ -71,8 +60,9 @@ def make_parser() -> argparse.ArgumentParser:
 
     _add(verbs, "doctor", "checkup:show_checkup", "what works on this machine, and what to do otherwise", [json])
 
-    download = _add(verbs, "download", "downloads:download", "fetch a model from the Hugging Face Hub", [json])
-    download.add_argument("source", metavar="NAME", help="such as owner/model")
+    download = _add(verbs, "download", "downloads:download", "fetch a model or data from the Hub", [json])
+    download.add_argument("source", metavar="NAME", help="such as owner/model, or owner/name[:config][@split]")
+    download.add_argument("--data", action="store_true", help="NAME is a dataset")
     download.add_argument("--revision", default="", help="branch, tag or commit; the main branch if left out")
     return parser
 

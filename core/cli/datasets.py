@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 from core.cli.output import ProgressLine, say, say_json, table
-from core.data.check import Report, check, no_usable_row
+from core.data.check import HOLDOUT, SEED, Report, check, no_usable_row
+from core.data.export import export_problems
 from core.data.row import Problem, Row
 from core.data.rows import open_rows
 from core.errors import HoneError
@@ -17,14 +19,33 @@ from core.figures import size, whole
 def check_data(options: argparse.Namespace) -> int:
     """Read every row and report. Raises HoneError for a file that holds nothing to train on."""
     report = checked(options.file)
+    num_exported = _exported(options.file, options.export) if options.export else 0
     if options.json:
-        say_json(report.model_dump())
+        exported = {"exported": options.export, "num_exported": num_exported} if options.export else {}
+        say_json({**report.model_dump(), **exported})
     else:
         for line in in_words(report):
             say(line)
+        if options.export:
+            say(f"\n{whole(num_exported)} problems and remarks are in {options.export}")
     if not report.num_used:
         raise no_usable_row(options.file, report.num_rows, report.problems[0])
     return 0
+
+
+def _exported(source: str, target: str) -> int:
+    """Write all problems to a file; returns how many there are. Raises HoneError."""
+    line = ProgressLine()
+    try:
+        return export_problems(
+            source,
+            Path(target),
+            holdout=HOLDOUT,
+            seed=SEED,
+            progress=lambda done, total: line.show(f"Writing the problems: {done / total:.0%}") if done else None,
+        )
+    finally:
+        line.clear()
 
 
 def show_row(options: argparse.Namespace) -> int:

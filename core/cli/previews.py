@@ -1,4 +1,4 @@
-"""`hone data show --model` and `hone data stats`: rows in a model's own tokens, asked of the preview worker."""
+"""`hone data show` and `stats` with --model: rows in a model's own tokens, asked of the preview worker."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.cli.configs import anchored, change, parsed
-from core.cli.output import ProgressLine, say, say_json, table
+from core.cli.output import ProgressLine, note, say, say_json, table
 from core.config import RunConfig
 from core.data.lengths import Lengths
+from core.data.packing import padding
 from core.errors import HoneError
 from core.events import Failed, Progress, Warned
 from core.figures import whole
@@ -34,7 +37,7 @@ from core.preview import (
 
 def show_tokens(options: argparse.Namespace) -> int:
     """Print one row, counted from 1, as the model sees it. Raises HoneError when there is no such row."""
-    config = _config(options)
+    config = config_of(options)
     if options.row < 1:
         raise HoneError(f"Rows are counted from 1; --row {options.row} is none of them.")
     seen = next(answer for answer in asked(config, Show(rows=(options.row - 1,))) if isinstance(answer, Seen))
@@ -52,29 +55,65 @@ def show_tokens(options: argparse.Namespace) -> int:
     return 0
 
 
-def show_stats(options: argparse.Namespace) -> int:
-    """Count the tokens of every row, and print how long rows are and what the length limit costs."""
-    config, line = _config(options), ProgressLine()
-    measured = None
-    for answer in asked(config, Measure(is_sample=options.sample)):
-        if isinstance(answer, Progress):
-            line.show(f"{answer.label}: {answer.done / max(1, answer.total):.0%}")
-        elif isinstance(answer, Measured):
-            measured = answer
-    line.clear()
-    assert measured is not None
+@dataclass(frozen=True)
+class Counted:
+    """Tokens of the data through a model, as a program and as a person reads them."""
+
+    document: dict[str, Any]
+    words: tuple[str, ...]
+
+
+def count_tokens(options: argparse.Namespace, config: RunConfig) -> Counted:
+    """Count the tokens of a sample, which is told on stderr, and then of every row. Raises HoneError."""
+    measured = _measured(config, is_sample=True)
+    if not options.sample and measured.num_measured < measured.num_rows:
+        for text in Lengths.of(measured).in_words(config.data.max_length):
+            note(f"About: {text}")
+        measured = _measured(config, is_sample=False)
     lengths, limit = Lengths.of(measured), config.data.max_length
-    if options.json:
-        say_json({**measured.model_dump(exclude={"type", "trained_at", "width"}), **lengths.summary(limit)})
-        return 0
+    packed = padding(lengths, limit, config.optim.batch_size, config.optim.accumulation)
+    limits = sorted({limit, *(2**power for power in range(7, 21) if 2**power < 2 * lengths.longest)})
+    document = {
+        "model": config.model.source,
+        **measured.model_dump(exclude={"type", "trained_at", "width"}),
+        **lengths.summary(limit),
+        "lost_at": {
+            str(at): {
+                "num_cut": lengths.num_cut(at),
+                "num_lost": lengths.num_lost(at),
+                "num_trained_lost": lengths.num_trained_lost(at),
+            }
+            for at in limits
+        },
+        "padding": {
+            "without_packing": packed.without, "with_packing": packed.with_packing, "saved": packed.saved,
+        },
+    }  # fmt: skip
     found = f"about, from {whole(measured.num_measured)} of them" if lengths.is_sample else "all counted"
-    say(f"{whole(measured.num_rows)} rows through {config.model.source}, {found}")
-    for text in lengths.in_words(limit):
-        say(text)
+    words = [f"{whole(measured.num_rows)} rows through {config.model.source}, {found}", *lengths.in_words(limit)]
+    if measured.lengths:
+        words.append(
+            f"Batches are {packed.without:.0%} padding; packed they are {packed.with_packing:.0%}, which saves "
+            f"{max(0.0, packed.saved):.0%} of the work"
+        )
     if measured.reasons:
         counts = [(whole(count), reason) for reason, count in measured.reasons.items()]
-        say("\n" + table(counts, ("ROWS LEFT OUT", "BECAUSE")))
-    return 0
+        words.append("\n" + table(counts, ("ROWS LEFT OUT", "BECAUSE")))
+    return Counted(document, tuple(words))
+
+
+def _measured(config: RunConfig, *, is_sample: bool) -> Measured:
+    line, measured = ProgressLine(), None
+    try:
+        for answer in asked(config, Measure(is_sample=is_sample)):
+            if isinstance(answer, Progress):
+                line.show(f"{answer.label}: {answer.done / max(1, answer.total):.0%}")
+            elif isinstance(answer, Measured):
+                measured = answer
+    finally:
+        line.clear()
+    assert measured is not None
+    return measured
 
 
 def asked(config: RunConfig, command: Show | Measure) -> Iterator[Answer]:
@@ -114,7 +153,7 @@ def asked(config: RunConfig, command: Show | Measure) -> Iterator[Answer]:
         raise HoneError(f"The preview ended unexpectedly: {words[-1][:200] if words else 'memory may be short'}.")
 
 
-def _config(options: argparse.Namespace) -> RunConfig:
+def config_of(options: argparse.Namespace) -> RunConfig:
     """The defaults with this data and model, and the changes of --set."""
     config = RunConfig().with_value("data.source", options.file)
     texts = dict(change(text) for text in options.changes)

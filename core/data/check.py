@@ -114,7 +114,7 @@ def check(
         num_duplicates=remark_counts.get("repeats another row", 0),
         num_messages=roles.total(),
         roles=dict(roles),
-        characters=_spread(lengths),
+        characters=spread(lengths),
         reasons=dict(reasons.most_common()),
         problems=problems,
         remark_counts=remark_counts,
@@ -128,7 +128,8 @@ def no_usable_row(source: str, num_rows: int, first: Problem | Listed) -> HoneEr
     return wrong(f"{source}: {which} be used; line {first.line}: {first.reason}.")
 
 
-def _spread(lengths: array[int]) -> Spread:
+def spread(lengths: array[int]) -> Spread:
+    """The spread of these figures; zeros without any."""
     if not lengths:
         return Spread()
     values = np.frombuffer(lengths, np.int64)

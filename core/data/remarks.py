@@ -43,8 +43,9 @@ class Remark(BaseModel):
 class Remarks:
     """`add` every row, then ask for `counts` and `listed`. Keeps fifty bytes of a row."""
 
-    def __init__(self, holdout: float) -> None:
-        self._holdout = holdout
+    def __init__(self, holdout: float, listed: int = LISTED) -> None:
+        """`listed` is how many of each kind are named."""
+        self._holdout, self._listed = holdout, listed
         self._numbers = array("q")
         self._lines, self._exact, self._near = array("q"), array("q"), array("q")
         self._prompts, self._answers, self._places = array("q"), array("q"), array("d")
@@ -92,7 +93,7 @@ class Remarks:
             numbers = np.flatnonzero(wanted)
             if len(numbers):
                 counts[kind] = len(numbers)
-            for number in numbers[:LISTED]:
+            for number in numbers[: self._listed]:
                 reason = words.format(f"{lines[others[number]]:,}")
                 listed.append(Remark(row=self._numbers[number], line=int(lines[number]), kind=kind, reason=reason))
         return counts, sorted(listed, key=lambda remark: remark.line)
@@ -115,7 +116,7 @@ class Remarks:
             if match is None:
                 continue
             self._num_odd[kind] += 1
-            if self._num_odd[kind] <= LISTED:
+            if self._num_odd[kind] <= self._listed:
                 shown = f"U+{ord(match[0]):04X}" if len(match[0]) == 1 else f"“{match[0]}”"
                 tail = ", a sign of text read in a wrong encoding" if kind == "wrong encoding" else ""
                 self._odd.append(Remark(row=row, line=line, kind=kind, reason=f"holds {shown}{tail}"))

@@ -76,6 +76,10 @@ class Rows(Sequence["Row | Problem"]):
         """The name within the dataset of the file that a row is in; empty for a lone file."""
         return self._find(number)[0].data.name
 
+    def format_of(self, number: int) -> Format:
+        """The format of the source that a row is from."""
+        return self._find(number)[0].layout.format
+
     def tree_of(self, number: int) -> dict[str, Any]:
         """All columns of a row as they are after its edits. Raises HoneError when the row cannot be read."""
         part, place = self._find(number)

@@ -1,0 +1,70 @@
+"""`hone data edit`: leaves rows out, mends and adds them, in a file beside the data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from typing import Any
+
+from core.cli.output import say, say_json
+from core.data.overlay import read_overlay
+from core.errors import HoneError
+from core.figures import whole
+
+PLACE = re.compile(r"(\d+)\.([^=]+)=(.*)", re.DOTALL)
+
+
+def edit_data(options: argparse.Namespace) -> int:
+    """Make one edit or take one back. Raises HoneError for a row or a value that cannot be."""
+    from core.data import edits
+    from core.data.rows import open_rows
+    from core.data.source import fingerprint
+
+    source = options.file
+    if options.exclude:
+        edits.exclude(source, [number - 1 for number in options.exclude])
+        done = f"Left out: row {', '.join(map(str, options.exclude))}"
+    elif options.set:
+        number, place, text = _place(options.set)
+        edits.set_field(source, number - 1, place, edits.as_value(source, number - 1, place, text))
+        done = f"Set: {place} of row {number}"
+    elif options.add:
+        edits.add_row(source, _row(options.add))
+        done = "Added: one row, at the end"
+    else:
+        undone = edits.undo(source)
+        what = {
+            "exclude": "a row is back in",
+            "set": f"{undone.field} is as before",
+            "add": "an added row is gone",
+        }
+        done = f"Undone: {what[undone.edit]}"
+    overlay, rows = read_overlay(source), open_rows(source)
+    if options.json:
+        document: dict[str, Any] = {"source": source, "edits": str(overlay.path), "num_edits": len(overlay.edits)}
+        say_json(
+            {**document, "num_rows": len(rows), "num_changed": rows.num_changed, "sha256": fingerprint(source)}
+        )
+    else:
+        say(done)
+        kept = f"{whole(len(overlay.edits))} edits in {overlay.path}" if overlay.edits else "no edits left"
+        say(f"{whole(len(rows))} rows, {kept}")
+    return 0
+
+
+def _place(text: str) -> tuple[int, str, str]:
+    """N.FIELD=VALUE taken apart."""
+    if not (found := PLACE.fullmatch(text)):
+        raise HoneError(f"--set {text[:80]} is not N.FIELD=VALUE, such as 3.completion=Yes.")
+    return int(found[1]), found[2].strip(), found[3]
+
+
+def _row(text: str) -> dict[str, Any]:
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        raise HoneError(f'--add {text[:80]} is no JSON; give a row such as {{"prompt": …}}.') from None
+    if not isinstance(row, dict):
+        raise HoneError(f'--add {text[:80]} is no JSON object; give a row such as {{"prompt": …}}.')
+    return row

@@ -1,0 +1,77 @@
+"""`hone data stats`: what data is made of, and through a model how long its rows are and what limits cost."""
+
+from __future__ import annotations
+
+import argparse
+
+from core.cli.output import ProgressLine, say, say_json, table
+from core.data.statistics import Statistics, statistics
+from core.figures import whole
+
+
+def show_stats(options: argparse.Namespace) -> int:
+    """Count what the rows hold; with --model their tokens too. Raises HoneError for data that cannot be opened."""
+    from core.cli.previews import config_of, count_tokens
+
+    config = config_of(options)
+    line = ProgressLine()
+    try:
+        found = statistics(
+            options.file,
+            config.data.more,
+            seed=config.runtime.seed,
+            personal=options.personal,
+            progress=lambda done, total: line.show(f"Reading the data: {done / total:.0%}") if done else None,
+        )
+    finally:
+        line.clear()
+    counted = count_tokens(options, config) if options.model or options.sample else None
+    if options.json:
+        say_json({**found.model_dump(exclude_none=True), **(counted.document if counted else {})})
+        return 0
+    for text in in_words(found):
+        say(text)
+    if counted:
+        say()
+        for text in counted.words:
+            say(text)
+    return 0
+
+
+def in_words(found: Statistics) -> list[str]:
+    """The figures for people."""
+    if not found.num_used:
+        return [f"None of the {whole(found.num_rows)} rows can be used"]
+    kinds = ", ".join(f"{whole(count)} {kind}" for kind, count in found.formats.items())
+    lines = [
+        f"{whole(found.num_used)} of {whole(found.num_rows)} rows can be used: {kinds}",
+        f"{whole(found.num_characters)} characters; a row has {whole(found.characters.median)} in the middle, "
+        f"{whole(found.characters.min)} to {whole(found.characters.max)}",
+        "",
+        table([(whole(count), script) for script, count in found.scripts.items()], ("ROWS", "WRITTEN IN")),
+    ]
+    if set(found.turns) != {0}:
+        told = [(whole(count), whole(turns)) for turns, count in found.turns.items()]
+        lines += ["", table(told[:20], ("ROWS", "ANSWERS IN EACH"))]
+    if found.personal is not None:
+        lines += ["", *_personal_in_words(found)]
+    return lines
+
+
+def _personal_in_words(found: Statistics) -> list[str]:
+    personal = found.personal
+    assert personal is not None
+    if not personal.num_rows:
+        return ["Nothing looks like personal data; patterns find most of it and not all."]
+    counts = [(whole(count), kind) for kind, count in personal.counts.items()]
+    listed = [
+        (f"{trace.file} " * bool(trace.file) + f"line {trace.line}", trace.kind, trace.hint)
+        for trace in personal.listed
+    ]
+    return [
+        f"{whole(personal.num_rows)} rows hold what looks like personal data",
+        "",
+        table(counts, ("TIMES", "WHAT")),
+        "",
+        table(listed, ("WHERE", "WHAT", "BEGINS AND ENDS")),
+    ]
