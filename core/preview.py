@@ -13,7 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from core.config import RunConfig
 from core.errors import HoneError
 from core.events import Failed, Progress, Warned
+from core.sections import DataSection
 
+SEEN = ("source", "more", "mapping", "template", "max_length", "train_on", "roles")
+"""The settings of the data that change what is seen of a row."""
 MOST_TOKENS = 20_000
 """Tokens of one row that are sent to be read; longer rows are counted whole and shown in part."""
 
@@ -28,10 +31,10 @@ class Look(Spoken):
     type: Literal["look"] = "look"
     model: str
     revision: str
-    data: str
-    max_length: int
-    train_on: Literal["answers", "last_answer", "all", "roles"]
+    data: DataSection
+    """Of its settings, those in SEEN."""
     objective: str
+    seed: int = 0
 
     @classmethod
     def through(cls, config: RunConfig) -> Self:
@@ -39,11 +42,15 @@ class Look(Spoken):
         return cls(
             model=config.model.source,
             revision=config.model.revision,
-            data=config.data.source,
-            max_length=config.data.max_length,
-            train_on=config.data.train_on,
+            data=DataSection(**{name: getattr(config.data, name) for name in SEEN}),
             objective=config.objective.kind,
+            seed=config.runtime.seed if config.data.more else 0,
         )
+
+    def without_limit(self) -> Self:
+        """The same at a limit of its own: what is counted without one is equal where this is."""
+        limit = DataSection.model_fields["max_length"].default
+        return self.model_copy(update={"data": self.data.model_copy(update={"max_length": limit})})
 
 
 class Show(Spoken):
@@ -97,6 +104,8 @@ class Seen(Spoken):
     line: int
     sequences: tuple[Sequence, ...] = ()
     refused: str = ""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of it: a system message that the template leaves out, no end-of-turn token …"""
 
 
 class Measured(Spoken):
@@ -114,6 +123,8 @@ class Measured(Spoken):
     width: int
     reasons: dict[str, int]
     """How many rows are left out, by reason."""
+    remarks: dict[str, int] = {}
+    """How many of the others have each remark of the template and the tokenizer."""
     is_split: bool
     """Long rows go on in another sequence, so that none is ever cut."""
 

@@ -43,6 +43,8 @@ class Preview(QObject):
         self._draft, self._model, self._data = draft, model, data
         self.state: State = "waiting"
         self.problem = ""
+        self.has_template = True
+        """Whether the model brings a chat template of its own; taken for so until it was looked at."""
         self.measurement: Measured | None = None
         self._look: Look | None = None
         self._num_looks = 0
@@ -114,7 +116,7 @@ class Preview(QObject):
         if not _has_tokenizer(self._model.folder.path):
             self._fail("The model's folder has no tokenizer, so its tokens cannot be shown.")
             return
-        self._forget("loading", keep_counts=self._counted == _without_limit(look))
+        self._forget("loading", keep_counts=self._counted == look.without_limit())
         self._start()
         self._num_looks += 1
         self._send(look)
@@ -180,7 +182,7 @@ class Preview(QObject):
             return  # an answer to settings that have been changed since
         match answer:
             case Looked():
-                self.state = "ready"
+                self.state, self.has_template = "ready", answer.has_template
                 self.changed.emit()
                 self._ask_rows()
                 self._measure()
@@ -193,7 +195,7 @@ class Preview(QObject):
                 self.seen.emit(answer.row)
             case Measured():
                 self.measurement = answer
-                self._counted = self._look and _without_limit(self._look)
+                self._counted = self._look and self._look.without_limit()
                 self.measured.emit()
                 self._measure()
             case Progress():
@@ -222,10 +224,6 @@ def _has_tokenizer(folder: Path) -> bool:
     from core.models.allowed import TOKENIZER_FILES
 
     return any((folder / name).is_file() for name in TOKENIZER_FILES)
-
-
-def _without_limit(look: Look) -> Look:
-    return look.model_copy(update={"max_length": 0})
 
 
 def _end(process: QProcess) -> None:

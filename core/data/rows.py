@@ -17,8 +17,10 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data import formats, mix
+from core.config import DataSection
+from core.data import detection, formats, mix
 from core.data.formats import Layout
+from core.data.mapping import Meaning
 from core.data.overlay import Overlay, key_of, read_overlay
 from core.data.part import Part, read_row, read_tree, reading
 from core.data.row import Format, Message, Problem, Row, RowError
@@ -27,6 +29,7 @@ from core.data.spans import ListedSpans, find_spans, first_spans
 
 __all__ = ["Message", "Problem", "Row", "Rows", "first_rows", "open_rows", "require_objective"]
 
+NO_MEANING = Meaning()
 SAMPLED_FILES = 20
 SAMPLED_ROWS = 100  # enough to tell the format of a file
 
@@ -35,13 +38,15 @@ class Rows(Sequence["Row | Problem"]):
     """Every row of a dataset, in the order of its sources and their files. Holds where they are, not what they
     say. Threads may share it."""
 
-    def __init__(self, source: str, more: Sequence[str] = (), *, seed: int = 0) -> None:
+    def __init__(
+        self, source: str, more: Sequence[str] = (), *, seed: int = 0, meaning: Meaning = NO_MEANING
+    ) -> None:
         self.source = source
         self.path = find_data(source)
         self._parts: list[Part] = []
         mixed = mix.parse_sources(source, more)
         for given, name in zip(mixed, mix.names(mixed), strict=True):
-            parts = _parts(given.source, name)
+            parts = _parts(given.source, name, meaning)
             if not sum(map(len, parts)):
                 raise wrong(f"{given.source} holds no rows; give a file with at least one.")
             self._parts += [_weighted(part, given.weight, seed) for part in parts]
@@ -141,22 +146,30 @@ class Rows(Sequence["Row | Problem"]):
             return sum(key_of(file, part.spans[int(number)])[0] == key for number in likely)
 
 
-def open_rows(source: str, more: Sequence[str] = (), *, seed: int = 0) -> Rows:
+def open_rows(source: str, more: Sequence[str] = (), *, seed: int = 0, meaning: Meaning = NO_MEANING) -> Rows:
     """The rows of the dataset that `source` names, and of those mixed in (`data.more`), indexed but not read.
 
-    `seed` is the run's: it chooses the rows that a weight such as 0.5 leaves out. Raises
+    `seed` is the run's: it chooses the rows that a weight such as 0.5 leaves out. `meaning` says what columns are
+    for, where that is not to be found out. Raises
     HoneError(path="data.source" or "data.more") for a file that is missing, empty, or in no known format.
     """
-    return Rows(source, more, seed=seed)
+    return Rows(source, more, seed=seed, meaning=meaning)
 
 
-def first_rows(source: str, count: int = 100) -> tuple[Format, list[Row | Problem]]:
+def rows_of(data: DataSection, seed: int = 0) -> Rows:
+    """The rows of a run's data, as its settings have it. Raises HoneError like `open_rows`."""
+    return open_rows(data.source, data.more, seed=seed, meaning=Meaning.of(data))
+
+
+def first_rows(
+    source: str, count: int = 100, *, meaning: Meaning = NO_MEANING
+) -> tuple[Format, list[Row | Problem]]:
     """A file's format and its first rows, without a look at the rest: a preview, at once for any size.
 
     Raises HoneError(path="data.source") like `open_rows`.
     """
     files = open_data(source)
-    layout, data, overlay = _layout(source, files), files[0], read_overlay(source)
+    layout, data, overlay = _layout(source, files, meaning), files[0], read_overlay(source)
     with reading(source, data) as file:
         spans = first_spans(file, data, count)
         changes = overlay.find(file, spans, Counter())
@@ -167,17 +180,19 @@ def first_rows(source: str, count: int = 100) -> tuple[Format, list[Row | Proble
 
 def require_objective(rows: Rows, objective: str) -> None:
     """Raise HoneError(path="data.source") when an objective ("sft", "pretrain") cannot learn from these rows."""
-    if rows.format == "preference" and objective in ("sft", "pretrain"):
+    kinds = {"preference": "preference pairs (chosen and rejected)", "kto": "answers with a verdict (label)"}
+    if rows.format in kinds and objective in ("sft", "pretrain"):
+        other = "dpo" if rows.format == "preference" else "kto"
         raise wrong(
-            f"{rows.source} holds preference pairs (chosen and rejected), which an objective such as dpo learns "
+            f"{rows.source} holds {kinds[rows.format]}, which an objective such as {other} learns "
             f"from; {objective} needs rows with {formats.EXPECTED}."
         )
 
 
-def _parts(source: str, name: str) -> list[Part]:
+def _parts(source: str, name: str, meaning: Meaning) -> list[Part]:
     """The files of one source, and the rows that edits add to it; `name` tells it from other sources."""
     files, overlay, seen = open_data(source), read_overlay(source), Counter[str]()
-    layout = _layout(source, files)
+    layout = _layout(source, files, meaning)
     found = []
     for data in files:
         with reading(source, data) as file:
@@ -233,7 +248,7 @@ def _common_format(source: str, found: list[Format]) -> Format:
     return "messages"
 
 
-def _layout(source: str, files: Sequence[DataFile]) -> Layout:
+def _layout(source: str, files: Sequence[DataFile], meaning: Meaning) -> Layout:
     """The layout of the first rows of the first files. Raises HoneError naming what was found instead."""
     texts = [data for data in files if data.container == "text"]
     if texts and len(texts) < len(files):
@@ -249,11 +264,10 @@ def _layout(source: str, files: Sequence[DataFile]) -> Layout:
                     trees.append(read_tree(file, span, data))
                 except RowError as bad:
                     first = first or Problem(span.line, bad.reason, bad.kind)
-    if layout := formats.detect(trees):
+    if trees and (layout := detection.layout_for(trees, meaning, source)):
         return layout
     if trees:
-        found = formats.columns_of(trees)
-        raise wrong(f"{source} has the columns {found}, which fit no format; rows have {formats.EXPECTED}.")
+        raise wrong(detection.unknown(trees, source))
     if first and files[0].container == "table":
         raise wrong(f"{source} has no usable row: line {first.line}: {first.reason}.")
     if first:

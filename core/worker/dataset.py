@@ -132,7 +132,7 @@ def _prompt(row: Row, template: ChatTemplate) -> Prompt | None:
     last_answer = max((i for i, message in enumerate(row.messages) if message.role == "assistant"), default=0)
     before = row.messages[:last_answer]
     try:
-        return Prompt(before[-1].content, template.prompt(before)) if before else None
+        return Prompt(before[-1].content, template.prompt(before, row.tools)) if before else None
     except Refused:
         return None
 

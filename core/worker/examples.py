@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from tokenizers import Encoding, Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from core.data.row import Problem, Row
@@ -17,6 +18,12 @@ from core.worker.template import ChatTemplate, Refused, Rendered, TrainOn
 
 Example = tuple[list[int], list[bool]]
 """Token numbers, and for each whether it is trained."""
+UNCLEAR = "unclear where the answer begins"
+NOTHING_LEFT = "no trained token left"
+NO_END = "answer without an end-of-turn token"
+UNROLLED = "one example per answer"
+LED_BY_BLANK = ("\u0120", "\u2581", " ")
+"""How a token that begins with a blank is written in a vocabulary: of byte-level BPE, of SentencePiece."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,35 @@ class Examples:
         return np.diff(self.starts)
 
 
+class Encoded(NamedTuple):
+    """A whole sequence: its tokens, and the ranges of them that are trained."""
+
+    tokens: list[int]
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def example(self) -> Example:
+        trained = [False] * len(self.tokens)
+        for begin, end in self.spans:
+            trained[begin:end] = [True] * (end - begin)
+        return self.tokens, trained
+
+
+class Outcome(NamedTuple):
+    """What became of a row: its sequences, uncut, or why it is refused; and what a person should know of it."""
+
+    sequences: list[Encoded]
+    refused: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+class Text(NamedTuple):
+    """What is given to the tokenizer: a rendered conversation, or raw text."""
+
+    rendered: Rendered
+    is_raw: bool
+
+
 class Encoder:
     """Turns rows into examples. A bad row raises nothing: it is counted in `skipped` under its reason.
 
@@ -64,6 +100,7 @@ class Encoder:
         *,
         max_length: int,
         train_on: TrainOn,
+        roles: Sequence[str] = ("assistant",),
         in_pieces: bool = False,
     ) -> None:
         if not tokenizer.is_fast:
@@ -73,61 +110,117 @@ class Encoder:
                 path="model.source",
             )
         self._tokenizer = tokenizer
+        self._rust: Tokenizer = tokenizer.backend_tokenizer  # pyright: ignore[reportAttributeAccessIssue]
+        end = tokenizer.eos_token_id
+        self._end = end if isinstance(end, int) else None
+        self._rust.no_truncation()
+        self._rust.no_padding()
         self._template = template
         self._max_length = max_length
         self._train_on: TrainOn = train_on
+        self._roles = tuple(roles)
         self._in_pieces = in_pieces
-        self._special = frozenset(tokenizer.all_special_ids)
+        added = tokenizer.added_tokens_decoder.items()
+        self.special = frozenset(tokenizer.all_special_ids) | {number for number, one in added if one.special}
         self.skipped: Counter[str] = Counter()
         self.num_cut = 0
         self.num_unrolled = 0
-        self.num_texts = 0
         self.learns_to_stop = False
 
     def encode(self, rows: Sequence[Row | Problem]) -> list[list[Example]]:
         """For each row its examples: mostly one; several for a long text; none when the row is skipped."""
-        rendered = [self._render(row) for row in rows]
-        texts = [part.text for parts in rendered for part in parts]
-        tokenized = self._tokenize(texts)
         found = []
-        for row, parts in zip(rows, rendered, strict=True):
-            masked = [self._masked(part, *next(tokenized)) for part in parts]
-            if isinstance(row, Row) and not row.messages:
-                masked = [self._encode_text(row.text)]
-            kept = [piece for example in masked if example for piece in self._fit(example)]
-            if masked and not kept:
-                self.skipped["unclear where the answer begins" if None in masked else "no trained token left"] += 1
+        for outcome in self.read(rows):
+            kept = [piece for one in outcome.sequences for piece in self._fit(one.example)]
+            if outcome.sequences and not kept:
+                self.skipped[NOTHING_LEFT] += 1
             found.append(kept)
         return found
 
-    def _render(self, row: Row | Problem) -> list[Rendered]:
+    def read(self, rows: Sequence[Row | Problem]) -> list[Outcome]:
+        """What becomes of each row, before it is cut to any length."""
+        rendered = self.render(rows)
+        return self.mask(rendered, self.tokenize(rendered))
+
+    def render(self, rows: Sequence[Row | Problem]) -> list[list[Text] | str]:
+        """For each row its texts, or why it is refused."""
+        return [self._render(row) for row in rows]
+
+    def tokenize(self, rendered: Sequence[list[Text] | str]) -> list[Encoding]:
+        """The texts of rows in tokens; the one part that runs in Rust, and lets other threads go on."""
+        texts = [text for texts in rendered if not isinstance(texts, str) for text in texts]
+        # A template writes the start token itself; raw text gets what the tokenizer begins a text with.
+        raw = iter(self._rust.encode_batch([text.rendered.text for text in texts if text.is_raw]))
+        plain = [text.rendered.text for text in texts if not text.is_raw]
+        written = iter(self._rust.encode_batch(plain, add_special_tokens=False))
+        return [next(raw if text.is_raw else written) for text in texts]
+
+    def mask(self, rendered: Sequence[list[Text] | str], encodings: Sequence[Encoding]) -> list[Outcome]:
+        """What becomes of rows whose texts are these, in these tokens."""
+        found, left = [], iter(encodings)
+        for texts in rendered:
+            if isinstance(texts, str):
+                found.append(Outcome([], texts))
+                self.skipped[texts] += 1
+                continue
+            masked = [self._masked(text, next(left)) for text in texts]
+            if refused := self._refusal(masked):
+                self.skipped[refused] += 1
+                found.append(Outcome([], refused))
+                continue
+            kept = [one for one in masked if one is not None and any(end > begin for begin, end in one.spans)]
+            remarks = texts[0].rendered.remarks
+            if any(not self._ends_well(one) for one in kept):
+                remarks = (*remarks, NO_END)
+            self.num_unrolled += len(texts) > 1
+            self.learns_to_stop |= any(self._stops(one) for one in kept)
+            found.append(Outcome(kept, "", (*remarks, UNROLLED) if len(texts) > 1 else remarks))
+        return found
+
+    @staticmethod
+    def _refusal(masked: list[Encoded | None]) -> str:
+        if None in masked:
+            return UNCLEAR
+        if all(end <= begin for one in masked if one for begin, end in one.spans):
+            return NOTHING_LEFT
+        return ""
+
+    def _render(self, row: Row | Problem) -> list[Text] | str:
         if isinstance(row, Problem):
-            self.skipped[row.kind] += 1
-            return []
+            return row.kind
         if not row.messages:
-            return []
+            return [Text(Rendered(row.text, ()), True)]
         try:
-            parts = self._template.render(row.messages, self._train_on)
+            parts = self._template.render(row.messages, self._train_on, self._roles, row.tools)
         except Refused as refused:
-            self.skipped[str(refused)] += 1
-            return []
-        self.num_unrolled += len(parts) > 1
-        return parts
+            return str(refused)
+        return [Text(part, False) for part in parts]
 
-    def _tokenize(self, texts: list[str]) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
-        if not texts:
-            return iter(())
-        # A template writes the start token itself.
-        encoded = self._tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        return zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)  # pyright: ignore[reportReturnType]
+    def _masked(self, text: Text, encoding: Encoding) -> Encoded | None:
+        """Tokens and trained ranges of a text; None when a range begins or ends inside a token."""
+        tokens = encoding.ids
+        if text.is_raw:
+            if self._end is not None:
+                tokens.append(self._end)
+            return Encoded(tokens, ((1, max(1, len(tokens))),))
+        spans = []
+        for first, last in text.rendered.spans:
+            begin = self._token_at(first, text.rendered.text, encoding, tokens)
+            end = self._token_at(last, text.rendered.text, encoding, tokens)
+            if begin is None or end is None:
+                return None
+            end = end if self._train_on == "all" else self._without_tail(tokens, begin, end)
+            spans.append((max(begin, 1), end))  # before the first token stands nothing to predict it from
+        return Encoded(tokens, tuple(spans))
 
-    def _encode_text(self, text: str) -> Example:
-        """All of a raw text, ended by the end token."""
-        end = [self._tokenizer.eos_token_id] if self._tokenizer.eos_token_id is not None else []
-        tokens = [*self._tokenizer(text, verbose=False).input_ids, *end]
-        self.num_texts += 1
-        self.learns_to_stop |= bool(end)
-        return tokens, [False] + [True] * (len(tokens) - 1)
+    def _ends_well(self, sequence: Encoded) -> bool:
+        """Whether each trained range ends with a token that ends a turn."""
+        return self._train_on == "all" or all(
+            sequence.tokens[end - 1] in self.special for _, end in sequence.spans
+        )
+
+    def _stops(self, sequence: Encoded) -> bool:
+        return any(token in self.special for begin, end in sequence.spans for token in sequence.tokens[begin:end])
 
     def _fit(self, example: Example) -> list[Example]:
         """The example within the greatest length: cut, or in pieces without those that have nothing to learn. Each
@@ -143,37 +236,33 @@ class Encoder:
         ]
         return [piece for piece in pieces if any(piece[1])]
 
-    def _masked(self, rendered: Rendered, tokens: list[int], offsets: list[tuple[int, int]]) -> Example | None:
-        """Tokens and mask of a rendered row; None when a trained range begins or ends inside a token."""
-        trained = [False] * len(tokens)
-        for first, last in rendered.spans:
-            begin = self._token_at(first, rendered.text, tokens, offsets)
-            end = self._token_at(last, rendered.text, tokens, offsets)
-            if begin is None or end is None:
-                return None
-            if self._train_on != "all":
-                end = self._without_tail(tokens, begin, end)
-            trained[begin:end] = [True] * (end - begin)
-            self.learns_to_stop |= any(token in self._special for token in tokens[max(begin, 1) : end])
-        return tokens, trained
-
-    def _token_at(self, place: int, text: str, tokens: list[int], offsets: list[tuple[int, int]]) -> int | None:
+    def _token_at(self, place: int, text: str, encoding: Encoding, tokens: list[int]) -> int | None:
         """The number of the first token at or after a character; None when a token reaches over it."""
         if place == 0:
             return 0
         if place == len(text):
             return len(tokens)
-        index = bisect_left(offsets, (place, 0))
-        if 0 < index < len(tokens) and offsets[index][0] == place and offsets[index - 1][1] == place:
+        index = encoding.char_to_token(place)
+        start = place
+        if index is None and text[place] == " ":  # some tokenizers leave a token's blank out of its range
+            index, start = encoding.char_to_token(place + 1), place + 1
+            if index is not None and not (self._rust.id_to_token(tokens[index]) or "").startswith(LED_BY_BLANK):
+                index = None
+        own, before = (
+            (encoding.token_to_chars(index), encoding.token_to_chars(index - 1)) if index else (None, None)
+        )
+        if own and before and own[0] == start and before[1] == place:
             return index
-        # Some tokenizers leave blanks out of a token's range; then only tokenising the part before can tell.
-        before = self._tokenizer(text[:place], add_special_tokens=False, verbose=False).input_ids
-        return len(before) if tokens[: len(before)] == before else None
+        # Then only tokenising the part before can tell.
+        first = self._rust.encode(text[:place], add_special_tokens=False).ids
+        return len(first) if tokens[: len(first)] == first else None
 
     def _without_tail(self, tokens: list[int], begin: int, end: int) -> int:
         """The end of a trained range without the blanks that templates put after the end-of-turn token:
         generation stops at that token, so they are never written."""
-        last = next((i for i in range(end - 1, begin - 1, -1) if tokens[i] in self._special), None)
-        if last is None or last + 1 == end or str(self._tokenizer.decode(tokens[last + 1 : end])).strip():
-            return end
-        return last + 1
+        for place in range(end - 1, begin - 1, -1):
+            if tokens[place] in self.special:
+                return place + 1
+            if str(self._tokenizer.decode([tokens[place]])).strip():
+                break
+        return end

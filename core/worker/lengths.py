@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,9 +23,11 @@ class LengthCount:
         self._lengths: Counter[int] = Counter()
         self._trained_at = np.zeros(MOST_PLACES, np.int64)
         self._width = 1
+        self._remarks: Counter[str] = Counter()
 
-    def add(self, sequences: list[Example]) -> None:
+    def add(self, sequences: list[Example], remarks: Sequence[str] = ()) -> None:
         """One row: no sequence when it is left out."""
+        self._remarks.update(remarks)
         self.num_rows += 1
         self._num_refused += not sequences
         for tokens, trained in sequences:
@@ -45,6 +48,7 @@ class LengthCount:
             trained_at=tuple(self._trained_at[:used].tolist()),
             width=self._width,
             reasons=reasons,
+            remarks=dict(self._remarks.most_common()),
             is_split=is_split,
         )
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from core.config import RunConfig
-from core.data.rows import open_rows, require_objective
+from core.data.rows import require_objective, rows_of
 from core.data.source import fingerprint
 from core.errors import HoneError
 from core.events import Event, Loaded, Started, Warned
@@ -78,7 +78,7 @@ def set_up(run: Run, write: Write) -> Setup:
     progress = checkpoint.read_progress(last) if last else _first_progress(config, compute)
 
     tokenizer = load.load_tokenizer(clean_copy(base.path))
-    needed_template = ensure_template(tokenizer)
+    needed_template = ensure_template(tokenizer, config.data.template)
     data = _read_data(config, tokenizer, progress.date, write)
     order = Order(
         data.train,
@@ -168,7 +168,7 @@ def _first_progress(config: RunConfig, compute: torch.dtype) -> Progress:
 
 
 def _read_data(config: RunConfig, tokenizer: Tokenizer, date: str, write: Write) -> Dataset:
-    rows = open_rows(config.data.source, config.data.more, seed=config.runtime.seed)
+    rows = rows_of(config.data, config.runtime.seed)
     require_objective(rows, config.objective.kind)
     template = ChatTemplate(tokenizer, date)
     is_pretraining = config.objective.kind == "pretrain"
@@ -177,6 +177,7 @@ def _read_data(config: RunConfig, tokenizer: Tokenizer, date: str, write: Write)
         template,
         max_length=config.data.max_length,
         train_on="all" if is_pretraining else config.data.train_on,
+        roles=config.data.roles,
         in_pieces=is_pretraining or rows.format == "text",
     )
     return read_dataset(

@@ -8,18 +8,19 @@ from math import gcd
 
 from transformers import PreTrainedTokenizerBase
 
-from core.config import INT_MAX
 from core.data.row import Problem, Row
-from core.data.rows import Rows, open_rows, require_objective
+from core.data.rows import Rows, require_objective, rows_of
+from core.data.source import stamp
 from core.errors import HoneError
 from core.events import Progress
 from core.models.quarantine import clean_copy
 from core.models.source import find_model
 from core.preview import MOST_TOKENS, Answer, Look, Looked, Seen
 from core.preview import Sequence as Shown
+from core.sections import INT_MAX
 from core.worker.examples import Encoder, Example
 from core.worker.lengths import LengthCount
-from core.worker.template import ChatTemplate, TrainOn, ensure_template
+from core.worker.template import DATE, ChatTemplate, Rendered, TrainOn, ensure_template
 from core.worker.tokenizer import load_tokenizer
 
 CHUNK_ROWS = 64
@@ -33,29 +34,28 @@ class Sight:
 
     def __init__(self) -> None:
         self._look: Look | None = None
-        self._tokenizers: dict[tuple[str, str], tuple[PreTrainedTokenizerBase, bool]] = {}
-        self._rows: dict[str, Rows] = {}
+        self._tokenizers: dict[tuple[str, str, str], tuple[PreTrainedTokenizerBase, bool]] = {}
+        self._rows: dict[object, Rows] = {}
 
     def look(self, look: Look) -> Looked:
         """Load what the look names. Raises HoneError; then nothing can be shown."""
         self._look = None
-        key = look.model, look.revision
+        key = look.model, look.revision, look.data.template
         if key not in self._tokenizers:
-            tokenizer = load_tokenizer(clean_copy(find_model(*key).path))
-            self._tokenizers = {key: (tokenizer, not ensure_template(tokenizer))}
-        if look.data not in self._rows:
-            self._rows = {look.data: open_rows(look.data)}
+            tokenizer = load_tokenizer(clean_copy(find_model(look.model, look.revision).path))
+            self._tokenizers = {key: (tokenizer, not ensure_template(tokenizer, look.data.template))}
+        chosen = look.seed, tuple(sorted(look.data.mapping.items())), stamp(look.data.source, look.data.more)
+        if chosen not in self._rows:
+            self._rows = {chosen: rows_of(look.data, look.seed)}
         self._tokenizer, has_template = self._tokenizers[key]
-        self._data = self._rows[look.data]
+        self._data = self._rows[chosen]
         require_objective(self._data, look.objective)
         # As training makes them, but for the date, which is today's here and the first day's there.
-        self._template = ChatTemplate(self._tokenizer, time.strftime("%d %b %Y"))
-        self._train_on: TrainOn = "all" if look.objective == "pretrain" else look.train_on
+        self._template = ChatTemplate(self._tokenizer, time.strftime(DATE))
+        self._train_on: TrainOn = "all" if look.objective == "pretrain" else look.data.train_on
+        self._roles = look.data.roles
         self._in_pieces = look.objective == "pretrain" or self._data.format == "text"
-        self._special = frozenset(self._tokenizer.all_special_ids) | {
-            number for number, token in self._tokenizer.added_tokens_decoder.items() if token.special
-        }
-        self._encoder(look.max_length)
+        self._special = self._encoder(look.data.max_length).special
         self._look = look
         return Looked(num_rows=len(self._data), has_template=has_template)
 
@@ -63,18 +63,18 @@ class Sight:
         """One row, counted from 0. Raises HoneError when there is none."""
         look = self._ready
         if not 0 <= number < len(self._data):
-            raise HoneError(f"{look.data} has {len(self._data):,} rows; {number + 1:,} is none of them.")
+            raise HoneError(f"{look.data.source} has {len(self._data):,} rows; {number + 1:,} is none of them.")
         row = self._data[number]
         if isinstance(row, Problem):
             return Seen(row=number, line=row.line, refused=row.reason)
-        whole, real = self._encoder(INT_MAX), self._encoder(look.max_length)
-        found = whole.encode([row])[0]
+        whole, real = self._encoder(INT_MAX), self._encoder(look.data.max_length)
+        outcome = whole.read([row])[0]
         real.encode([row])
         sequences = tuple(
-            self._shown(example, text) for example, text in zip(found, self._texts(row), strict=False)
+            self._shown(one.example, text) for one, text in zip(outcome.sequences, self._texts(row), strict=False)
         )
-        refused = next(iter(whole.skipped or real.skipped), "")
-        return Seen(row=number, line=row.line, sequences=sequences, refused=refused)
+        refused = outcome.refused or next(iter(real.skipped), "")
+        return Seen(row=number, line=row.line, sequences=sequences, refused=refused, remarks=outcome.remarks)
 
     def measure(self, is_sample: bool) -> Iterator[Answer]:
         """Progress, and at the end one Measured; a sample is evenly spread, and ends after about a second."""
@@ -85,8 +85,8 @@ class Sight:
         for first in range(0, len(order), CHUNK_ROWS):
             numbers = order[first : first + CHUNK_ROWS]
             rows = self._data[numbers[0] : numbers[-1] + 1] if not is_sample else [self._data[i] for i in numbers]
-            for examples in encoder.encode(rows):
-                count.add(examples)
+            for outcome in encoder.read(rows):
+                count.add([one.example for one in outcome.sequences], outcome.remarks)
             now = time.monotonic()
             if now - reported > REPORT_SECONDS:
                 yield Progress(label="Counting tokens", done=count.num_rows, total=num_rows, unit="rows")
@@ -107,15 +107,16 @@ class Sight:
             self._template,
             max_length=max_length,
             train_on=self._train_on,
+            roles=self._roles,
             in_pieces=self._in_pieces,
         )
 
+    def _parts(self, row: Row) -> list[Rendered]:
+        return self._template.render(row.messages, self._train_on, self._roles, row.tools)
+
     def _texts(self, row: Row) -> Iterator[tuple[list[int], list[str]]]:
         """For each sequence of a row its tokens, and what each stands for in the rendered text."""
-        if row.messages:
-            parts = [part.text for part in self._template.render(row.messages, self._train_on)]
-        else:
-            parts = [row.text]
+        parts = [part.text for part in self._parts(row)] if row.messages else [row.text]
         for part in parts:
             encoded = self._tokenizer(
                 part, add_special_tokens=not row.messages, return_offsets_mapping=True, verbose=False
@@ -138,8 +139,8 @@ class Sight:
         if tokens[: len(again)] != again:
             raise HoneError("The tokenizer does not give the same tokens twice; this row cannot be shown.")
         texts = texts + [str(self._tokenizer.convert_ids_to_tokens(token)) for token in tokens[len(again) :]]
-        limit = len(tokens) if self._in_pieces else self._ready.max_length
-        step = self._ready.max_length - 1
+        limit = len(tokens) if self._in_pieces else self._ready.data.max_length
+        step = self._ready.data.max_length - 1
         splits = range(step, len(tokens) - 1, step) if self._in_pieces else ()
         shown = zip(texts, trained, (token in self._special for token in tokens), strict=True)
         return Shown(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tiny_models import make_model
 
+from core.config import DataSection
 from core.data import split
 from core.data.rows import open_rows
 from core.launch import worker_command, worker_environment
@@ -43,10 +44,8 @@ def data(tmp_path: Path) -> Path:
 
 
 def look(model: Path, data: Path | str, **changes) -> Look:
-    return Look(
-        **{"model": str(model), "revision": "", "data": str(data), "max_length": 64, "train_on": "answers",
-           "objective": "sft", **changes}
-    )  # fmt: skip
+    settings = {"max_length": 64, **changes, "source": str(data)}
+    return Look(model=str(model), revision="", data=DataSection(**settings), objective="sft")
 
 
 @pytest.mark.parametrize("template", ["chatml", "chatml-marked", "llama3", "none"])
