@@ -220,6 +220,6 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found) -> tuple[str, ...]:
         )
     if stack.attention != rows.mode.attention:
         notes.append("Eager attention was not traced for this mode; its length × length scores are not counted.")
-    if facts.num_expert and stack.quantization != "none":
-        notes.append("Its experts stay unquantised: bitsandbytes does not reach them.")
+    if facts.num_expert and stack.quantization != "none" and stack.loop != "hone":
+        notes.append("There the experts stay unquantised: bitsandbytes does not reach them.")
     return tuple(notes)

@@ -28,20 +28,25 @@ class Weights:
 def weights(facts: ModelFacts, stack: Stack) -> Weights:
     """Bytes of the base model as it stands in memory.
 
-    bitsandbytes quantises exactly the linear layers: embedding, head, norms, biases and the three-dimensional
-    tensors of experts keep their format. `upcast` holds what is kept in 32 bits.
+    What is quantised are the linear layers and the experts of a mixture; embedding, head, norms, biases and
+    routers keep their format. `upcast` holds what is kept in 32 bits.
     """
+    experts = expert_tensors(facts) if stack.quantization != "none" and stack.loop == "hone" else []
     is_quantised = stack.quantization != "none"
     quantised = [linear for linear in facts.linears if is_quantised and linear.is_quantisable]
     num_quantised = sum(linear.num_weights * linear.count for linear in quantised)
+    num_quantised += sum(tensor.num_weights * tensor.num_experts * tensor.count for tensor in experts)
     kept = (facts.num_parameters - num_quantised) * (4 if stack.upcast else stack.weight_bytes)
     packed, constants = 0, 0
     if stack.quantization == "int8":
         packed = num_quantised
         constants = sum(4 * linear.num_out * linear.count for linear in quantised)
+        constants += sum(4 * tensor.num_rows * tensor.num_experts * tensor.count for tensor in experts)
     elif is_quantised:
         packed = sum((linear.num_weights + 1) // 2 * linear.count for linear in quantised)
+        packed += sum((tensor.num_weights + 1) // 2 * tensor.num_experts * tensor.count for tensor in experts)
         constants = sum(four_bit_constants(linear.num_weights, stack) * linear.count for linear in quantised)
+        constants += sum(expert_constants(tensor, stack) * tensor.count for tensor in experts)
     largest = max((linear.num_weights for linear in quantised), default=0)
     return Weights(kept + packed, constants, largest)
 
@@ -54,6 +59,11 @@ def load_bytes(facts: ModelFacts, stack: Stack) -> int:
     """
     quantised = [linear for linear in facts.linears if stack.quantization != "none" and linear.is_quantisable]
     sizes = [(linear.num_weights * stack.compute_bytes, linear.count) for linear in quantised]
+    if quantised and stack.loop == "hone":
+        sizes += [
+            (tensor.num_weights * tensor.num_experts * stack.compute_bytes, tensor.count)
+            for tensor in expert_tensors(facts)
+        ]
     if stack.device != "cpu":
         return max((size for size, _ in sizes), default=0)
     is_converted = bool(quantised) or DTYPE_BYTES.get(facts.dtype_on_disk, 2) != stack.weight_bytes
@@ -67,3 +77,39 @@ def four_bit_constants(num_weights: int, stack: Stack) -> int:
     if stack.double_quantization:
         return blocks + 4 * -(-blocks // NESTED_BLOCK) + CODEBOOKS + NESTED_CODEBOOKS
     return 4 * blocks + CODEBOOKS
+
+
+@dataclass(frozen=True)
+class ExpertTensor:
+    """A three-dimensional parameter with one matrix for each expert, which stands `count` times in the model."""
+
+    num_experts: int
+    num_rows: int
+    """Rows of the matrix of one expert, as it is stored."""
+    num_weights: int
+    """Weights of one expert."""
+    count: int
+
+
+def expert_tensors(facts: ModelFacts) -> list[ExpertTensor]:
+    """The parameters that hold experts: gate with up, and down. gpt-oss stores them the other way around."""
+    experts, hidden, mlp = facts.num_experts, facts.hidden, facts.mlp
+    biases = 2 * mlp + hidden if facts.family == "gpt_oss" else 0
+    a_layer = experts * (3 * hidden * mlp + biases)
+    count = facts.num_expert // a_layer if a_layer else 0
+    if not count:
+        return []
+    rows = (hidden, mlp) if facts.family == "gpt_oss" else (2 * mlp, hidden)
+    return [
+        ExpertTensor(experts, num_rows, num_weights, count)
+        for num_rows, num_weights in zip(rows, (2 * mlp * hidden, mlp * hidden), strict=True)
+    ]
+
+
+def expert_constants(tensor: ExpertTensor, stack: Stack) -> int:
+    """Bytes beside one packed 4-bit parameter of experts, each of which has block maxima of its own."""
+    blocks = -(-tensor.num_weights // BLOCK)
+    if stack.double_quantization:
+        nested = blocks + 4 * -(-blocks // NESTED_BLOCK) + 4
+        return tensor.num_experts * nested + CODEBOOKS + NESTED_CODEBOOKS - 4
+    return tensor.num_experts * 4 * blocks + CODEBOOKS

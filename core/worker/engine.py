@@ -78,7 +78,8 @@ class Engine:
                 yield stacked.keep
         else:
             (name,) = set(names)
-            self._peft.set_adapter(name)
+            if name != BASE:
+                self._peft.set_adapter(name)
             with self._peft.disable_adapter() if name == BASE else nullcontext():
                 yield _ignore
 

@@ -16,7 +16,9 @@ from transformers.quantizers.auto import AutoHfQuantizer
 
 from core.errors import HoneError
 from core.sections import ModelSection
+from core.worker import experts
 from core.worker.load import quantization_config
+from core.worker.quantizers import experts_included
 
 BLOCK, NESTED_BLOCK = 64, 256
 
@@ -42,9 +44,14 @@ def build(
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160].rstrip(".")
         raise HoneError(f"The model's config.json cannot be built ({first}).", path="model.source") from error
     if model.quantization != "none":
-        quantizer = AutoHfQuantizer.from_config(quantization_config(model, compute), pre_quantized=False)
+        with experts_included():
+            quantizer = AutoHfQuantizer.from_config(quantization_config(model, compute), pre_quantized=False)
         quantizer.preprocess_model(model=built, dtype=weights, device_map={"": "cpu"})
         quantizer.postprocess_model(built)
+        with torch.device("meta"):
+            for module, name in experts.expert_weights(built):
+                shape = module._parameters[name].shape  # type: ignore[union-attr]
+                module._parameters[name] = experts.hollow(shape, weights, *experts.quantization_of(model))
     return built.eval()
 
 
@@ -93,6 +100,8 @@ def tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _constants(parameter: nn.Parameter) -> list[Tensor]:
+    if experts.is_packed(parameter):
+        return list(parameter.quant_state.constants.values())  # type: ignore[attr-defined]
     found = [getattr(parameter, "SCB", None)]
     state = getattr(parameter, "quant_state", None)
     while state is not None:
@@ -107,6 +116,9 @@ def _fake(value: Tensor, mode: AbstractContextManager[Any]) -> Tensor:
 
 
 def _fake_parameter(parameter: nn.Parameter, module: nn.Module, mode: AbstractContextManager[Any]) -> nn.Parameter:
+    if experts.is_packed(parameter):
+        with mode:
+            return experts.emptied(parameter)
     if isinstance(parameter, bnb.nn.Params4bit):
         return _fake_4bit(parameter, module, mode)
     if isinstance(parameter, bnb.nn.Int8Params):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,10 @@ def load_model(
     if model.quantization != "none":
         options["quantization_config"] = quantization_config(model, compute)
     try:
-        loaded, told = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
-            folder, **TRUSTED_ONLY, use_safetensors=True, output_loading_info=True, **options
-        )
+        with _experts_included(model):
+            loaded, told = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
+                folder, **TRUSTED_ONLY, use_safetensors=True, output_loading_info=True, **options
+            )
     except (ValueError, OSError, KeyError, TypeError, AttributeError, ImportError) as error:
         if "attn_implementation" in options and "attention" in str(error):
             raise HoneError(
@@ -79,6 +81,15 @@ def load_model(
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return loaded
+
+
+def _experts_included(model: ModelSection) -> AbstractContextManager[None]:
+    """Lets the experts of a mixture be quantised as well; bitsandbytes is imported only where it is needed."""
+    if model.quantization == "none":
+        return nullcontext()
+    from core.worker.quantizers import experts_included
+
+    return experts_included()
 
 
 def quantization_config(model: ModelSection, compute: torch.dtype) -> BitsAndBytesConfig:

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import masking_utils
 
 from core.hardware import Device
+from core.worker import experts
 from core.worker.storages import StorageLog
 
 # What autocast computes in fp32 on CUDA and not on the CPU; see torch's "Automatic Mixed Precision" page.
@@ -39,6 +40,7 @@ def pretend(device: Device, is_packed: bool) -> Iterator[None]:
             stack.enter_context(CudaLike())
         if not is_packed:
             stack.enter_context(_no_packed_rows())
+        stack.enter_context(_one_expert())
         yield
 
 
@@ -51,6 +53,17 @@ def _no_packed_rows() -> Iterator[None]:
         yield
     finally:
         masking_utils.find_packed_sequence_indices = look
+
+
+@contextmanager
+def _one_expert() -> Iterator[None]:
+    """Which expert a token goes to hangs on values, and no bytes hang on it: all go to one."""
+    spans = experts.spans_of
+    experts.spans_of = lambda chosen, num_experts: [(0, 0, len(chosen))]
+    try:
+        yield
+    finally:
+        experts.spans_of = spans
 
 
 class CudaLike(TorchFunctionMode):
