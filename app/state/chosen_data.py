@@ -15,6 +15,7 @@ from core.errors import HoneError
 if TYPE_CHECKING:
     from core.data.check import Report
     from core.data.rows import Rows
+    from core.sections import DataSection
 
 
 class ChosenData(QObject):
@@ -27,7 +28,7 @@ class ChosenData(QObject):
         self._background = background
         self._tickets: list[Ticket] = []
         self.source = ""
-        self._split = (draft.config.data.holdout, draft.config.runtime.seed)
+        self._config: RunConfig | None = None
         self.rows: Rows | None = None
         self.report: Report | None = None
         self.error = ""
@@ -42,21 +43,35 @@ class ChosenData(QObject):
 
     def look_again(self) -> None:
         """Read again, as after the file was mended."""
-        for ticket in self._tickets:
-            ticket.drop()
-        self.rows, self.report, self.error = None, None, ""
-        source = self.source
-        self._tickets = [self._background.run(self, lambda: _open(source), self._opened, self._failed)]
-        self.changed.emit()
+        self._forget()
+        self._open()
 
     def _follow(self, config: RunConfig) -> None:
-        split = config.data.holdout, config.runtime.seed
-        is_other_split, self._split = split != self._split, split
-        if config.data.source != self.source:
+        """Other data is forgotten at once; the same data read in another way stays in sight until that is read."""
+        before, self._config = self._config, config
+        if before is None or config.data.source != self.source:
             self.source = config.data.source
-            self.look_again()
-        elif is_other_split and self.rows is not None:
+            self._forget()
+            self._open()
+        elif _reading(config) != _reading(before):
+            self.report, self.error = None, ""
+            self._open()
+        elif _checking(config) != _checking(before) and self.rows is not None:
             self._check()
+
+    def _forget(self) -> None:
+        self.rows, self.report, self.error = None, None, ""
+
+    def _open(self) -> None:
+        self._drop()
+        assert self._config is not None
+        work = partial(_open, self._config.data, self._config.runtime.seed)
+        self._tickets = [self._background.run(self, work, self._opened, self._failed)]
+        self.changed.emit()
+
+    def _drop(self) -> None:
+        for ticket in self._tickets:
+            ticket.drop()
 
     def _opened(self, rows: Rows) -> None:
         self.rows = rows
@@ -65,10 +80,9 @@ class ChosenData(QObject):
 
     def _check(self) -> None:
         """Make the report; one still being made for another split is no longer wanted."""
-        for ticket in self._tickets:
-            ticket.drop()
-        source, (holdout, seed) = self.source, self._split
-        check, self.checked_share = partial(_check, source, holdout, seed), 0.0
+        self._drop()
+        assert self._config is not None
+        check, self.checked_share = partial(_check, self._config), 0.0
         self._tickets = [self._background.run_long(self, check, self._checked, self._failed, self._progressed)]
 
     def _progressed(self, share: float) -> None:
@@ -81,17 +95,34 @@ class ChosenData(QObject):
         self.changed.emit()
 
     def _failed(self, error: HoneError) -> None:
-        self.error = error.message
+        self.rows, self.error = None, error.message
         self.changed.emit()
 
 
-def _open(source: str) -> Rows:
-    from core.data.rows import open_rows
+READ_BY = ("more", "mapping", "split_column", "stratify_by", "group_by")
+CHECKED_BY = ("holdout", "holdout_source", "on_invalid", "on_duplicate", "on_leak")
+"""Settings of the data that change what is read of it, and what is found in it."""
 
-    return open_rows(source)
+
+def _reading(config: RunConfig) -> tuple[object, ...]:
+    seed = config.runtime.seed if config.data.more else 0
+    return (seed, *(getattr(config.data, name) for name in READ_BY))
 
 
-def _check(source: str, holdout: float, seed: int, ticket: Ticket) -> Report:
+def _checking(config: RunConfig) -> tuple[object, ...]:
+    return (config.runtime.seed, *(getattr(config.data, name) for name in CHECKED_BY))
+
+
+def _open(data: DataSection, seed: int) -> Rows:
+    from core.data.rows import rows_of
+
+    return rows_of(data, seed)
+
+
+def _check(config: RunConfig, ticket: Ticket) -> Report:
     from core.data.check import check
+    from core.data.mapping import Meaning
 
-    return check(source, ticket.report, holdout=holdout, seed=seed)
+    data, meaning = config.data, Meaning.of(config.data)
+    return check(data.source, ticket.report, more=data.more, holdout=data.holdout, seed=config.runtime.seed,
+                 meaning=meaning)  # fmt: skip

@@ -50,7 +50,9 @@ class Preview(QObject):
         self._num_looks = 0
         self._wanted = -1
         self._wants_all = False
-        self._counted: Look | None = None
+        self._counted: tuple[object, Look] | None = None
+        self._seen_rows: object = None
+        """The data's rows that were looked at: the same settings see other rows after an edit."""
         self._asked: set[int] = set()
         self._rows: OrderedDict[int, Seen] = OrderedDict()
         self._unread = b""
@@ -110,13 +112,13 @@ class Preview(QObject):
             if self.state != "waiting":
                 self._forget("waiting")
             return
-        if look == self._look:
+        if look == self._look and self._data.rows is self._seen_rows:
             return
-        self._look = look
+        self._look, self._seen_rows = look, self._data.rows
         if not _has_tokenizer(self._model.folder.path):
             self._fail("The model's folder has no tokenizer, so its tokens cannot be shown.")
             return
-        self._forget("loading", keep_counts=self._counted == look.without_limit())
+        self._forget("loading", keep_counts=self._counted == (self._seen_rows, look.without_limit()))
         self._start()
         self._num_looks += 1
         self._send(look)
@@ -195,7 +197,7 @@ class Preview(QObject):
                 self.seen.emit(answer.row)
             case Measured():
                 self.measurement = answer
-                self._counted = self._look and self._look.without_limit()
+                self._counted = self._look and (self._seen_rows, self._look.without_limit())
                 self.measured.emit()
                 self._measure()
             case Progress():

@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from core.config import RunConfig
+from core.data.mapping import Meaning
 from core.data.remarks import Remark, RemarkKind, Remarks
 from core.data.row import Format, Kind, Problem
-from core.data.rows import open_rows
+from core.data.rows import NO_MEANING, open_rows
 from core.data.source import fingerprint, wrong
 from core.data.split import place
 from core.errors import HoneError
@@ -77,14 +78,15 @@ class Report(BaseModel):
 
 def check(
     source: str, progress: Callable[[int, int], None] | None = None, *, more: Sequence[str] = (),
-    holdout: float = HOLDOUT, seed: int = SEED,
+    holdout: float = HOLDOUT, seed: int = SEED, meaning: Meaning = NO_MEANING,
 ) -> Report:  # fmt: skip
-    """Read every row of the dataset that `source` and `more` name; `holdout` and `seed` are those of the run.
+    """Read every row of the dataset that `source` and `more` name; `holdout` and `seed` are those of the run,
+    and `meaning` is what it says about the columns.
 
     `progress(done, total)` is called now and then; an exception it raises ends the check. Raises
     HoneError(path="data.source") for a file that is missing, empty, unreadable, or in no known format.
     """
-    rows = open_rows(source, more, seed=seed).once()
+    rows = open_rows(source, more, seed=seed, meaning=meaning).once()
     lengths, remarks = array("q"), Remarks(holdout)
     roles: Counter[str] = Counter()
     reasons: Counter[Kind] = Counter()

@@ -10,6 +10,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication
 
+from app.pages.new_run.data_card import PROBLEMS
 from app.pages.new_run_page import NewRunPage
 from app.state.draft import Draft
 from app.state.memory_watch import MemoryWatch
@@ -199,7 +200,7 @@ def test_a_dropped_file_is_shown_row_by_row_with_its_problems(page, qtbot, tmp_p
     settled(page, qtbot)
     assert page.name.text() == "mine"
     assert "5 rows used of 6" in page.data_card.summary.text()
-    assert page.data_card.tabs.buttons[1].text().endswith("1")
+    assert page.data_card.tabs.buttons[PROBLEMS].text().endswith("1")
     rows = page.data_card.rows
     assert rows.browser.count.text() == "of 6"
     rows.browser.list.setFocus()
@@ -222,7 +223,7 @@ def test_the_broken_sample_teaches_every_problem_with_its_line(open_page, make_l
     page = open_page(RunConfig().with_values({"model.source": str(make_llama()), "data.source": "sample:broken"}))
     report = page.data.report
     assert report.num_rows - report.num_used == len(report.problems) > 0
-    page.data_card.tabs.choose(1)
+    page.data_card.tabs.choose(PROBLEMS)
     assert page.data_card._stack.currentWidget() is page.data_card.problems
 
 

@@ -8,10 +8,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.pages.new_run.data_chooser import DataChooser
+from app.pages.new_run.mapping_tab import MappingTab
 from app.pages.new_run.problems_tab import ProblemsTab
 from app.pages.new_run.rows_tab import RowsTab
+from app.pages.new_run.shapes import TITLES, sureness
 from app.state.background import Background
 from app.state.chosen_data import ChosenData
+from app.state.data_columns import DataColumns
 from app.state.draft import Draft
 from app.state.preview import Preview
 from app.state.row_lengths import RowLengths
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from app.pages.new_run.lengths_tab import LengthsTab
 
 TAB_HEIGHT = 272
+ROWS, COLUMNS, PROBLEMS, LENGTHS = range(4)
 
 
 class DataCard(Card):
@@ -53,15 +57,20 @@ class DataCard(Card):
         self.error.setObjectName("data-error")
         self._make_chooser = lambda: DataChooser(draft, background, theme)
         self._chooser: DataChooser | None = None
-        self.tabs = Tabs(["As the model sees it", "Problems", "Lengths"])
+        self.tabs = Tabs(["As the model sees it", "Columns", "Problems", "Lengths"])
         reader, search = RowReader(data, background), RowSearch(data, background)
         self.rows, self.problems = RowsTab(draft, reader, search, preview, theme), ProblemsTab(draft, theme)
         self.problems.opened.connect(self.show_row)
-        self.problems.lengths_wanted.connect(lambda: self.tabs.choose(2))
+        self.problems.lengths_wanted.connect(lambda: self.tabs.choose(LENGTHS))
+        self.columns = DataColumns(data, background)
+        self.columns.changed.connect(self._show_preview)
+        self.rows.moved.connect(self.columns.show)
         self._stack = QStackedWidget()
         self._stack.setFixedHeight(TAB_HEIGHT)
         self._stack.addWidget(self.rows)
         self._stack.addWidget(self.problems)
+        self._make_mapping = lambda: MappingTab(draft, data, self.columns, theme)
+        self._mapping: MappingTab | None = None
         self._make_lengths = lambda: _lengths_tab(draft, preview, theme)
         self._lengths: LengthsTab | None = None
         self.tabs.chosen.connect(self._open_tab)
@@ -87,15 +96,23 @@ class DataCard(Card):
 
     @property
     def lengths(self) -> LengthsTab:
-        """The third tab, built when first opened: numpy, which it needs, is no wait before the first paint."""
+        """The fourth tab, built when first opened: numpy, which it needs, is no wait before the first paint."""
         if self._lengths is None:
             self._lengths = self._make_lengths()
             self._stack.addWidget(self._lengths)
         return self._lengths
 
+    @property
+    def mapping(self) -> MappingTab:
+        """The second tab, built when first opened."""
+        if self._mapping is None:
+            self._mapping = self._make_mapping()
+            self._stack.addWidget(self._mapping)
+        return self._mapping
+
     def _open_tab(self, index: int) -> None:
-        tabs = (self.rows, self.problems) if index < 2 else (self.rows, self.problems, self.lengths)
-        self._stack.setCurrentWidget(tabs[index])
+        name = {ROWS: "rows", COLUMNS: "mapping", PROBLEMS: "problems", LENGTHS: "lengths"}[index]
+        self._stack.setCurrentWidget(getattr(self, name))
 
     def show_row(self, number: int) -> None:
         """Open a row, counted from 0, as the model sees it."""
@@ -140,24 +157,37 @@ class DataCard(Card):
             self.tabs.choose(0)
         self._show_error(data.error)
         self._name.setText(_short(data.source))
-        self._preview.setVisible(data.rows is not None and not data.error)
+        self._show_preview()
         if data.error:
             self.set_summary("cannot be used")
         elif data.rows is None:
             self.set_summary("reading …")
         elif data.report is None:
             share = f" {data.checked_share:.0%}" if data.checked_share else ""
-            self.set_summary(f"{data.rows.format} · {whole(len(data.rows))} rows, checking{share} …")
+            self.set_summary(f"{_format(data)} · {whole(len(data.rows))} rows, checking{share} …")
         else:
             self.set_summary(_in_words(data))
         self._show_problems()
+
+    def _show_preview(self) -> None:
+        """The tabs, once there is something to show; columns can be told what they are for without any row."""
+        data = self._data
+        if data.error and data.rows is None:
+            self.columns.look()
+            found = self.columns.columns
+            can_be_mapped = found is not None and bool(found.columns)
+            self._preview.setVisible(can_be_mapped)
+            if can_be_mapped:
+                self.tabs.choose(COLUMNS)
+        else:
+            self._preview.setVisible(data.rows is not None)
 
     def _show_problems(self) -> None:
         measured = self._preview_state.measurement
         lengths = self._row_lengths.lengths if measured is not None else None
         self.problems.show_report(self._data.report, measured, lengths)
         num_found = sum(one.num_rows for one in self.problems.findings if one.tone == "no")
-        self.tabs.set_count(1, num_found)
+        self.tabs.set_count(PROBLEMS, num_found)
 
 
 def _lengths_tab(draft: Draft, preview: Preview, theme: Theme) -> LengthsTab:
@@ -172,7 +202,15 @@ def _in_words(data: ChosenData) -> str:
     used = f"{whole(report.num_used)} rows"
     if report.num_used != report.num_rows:
         used = f"{whole(report.num_used)} rows used of {whole(report.num_rows)}"
-    return f"{report.format} · {used}"
+    return f"{_format(data)} · {used}"
+
+
+def _format(data: ChosenData) -> str:
+    """What the rows are, with a doubt where there is one."""
+    assert data.rows is not None
+    layout = data.rows.layout
+    sure = sureness(layout.confidence)
+    return TITLES.get(layout.format, layout.format) + (f" ({sure})" if sure != "sure" else "")
 
 
 def _short(source: str) -> str:

@@ -73,6 +73,11 @@ def findings(report: Report, measured: Measured | None, lengths: Lengths | None,
                     "data.on_invalid", is_about=is_about)
             for reason, count in measured.reasons.items() if reason not in report.reasons
         ]  # fmt: skip
+        found += [
+            Finding(remark, round(count * scale), "tight", "Seen as the model sees them; used all the same.",
+                    is_about=is_about)
+            for remark, count in measured.remarks.items()
+        ]  # fmt: skip
     if lengths is not None and (num_cut := lengths.num_cut(limit)):
         words = f"{MEANINGS[LONG]} {whole(lengths.num_lost(limit))} tokens lie beyond it."
         found.append(Finding(LONG, num_cut, "tight", words, POLICIES[LONG], is_about=lengths.is_sample))

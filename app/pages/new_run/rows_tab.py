@@ -29,6 +29,7 @@ class RowsTab(QWidget):
         self.browser = RowBrowser(reader, search, theme)
         self.sight = SightTab(draft, preview, theme)
         self._number = -1
+        self._is_expected = False
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(16)
@@ -53,22 +54,25 @@ class RowsTab(QWidget):
         self.browser.setFixedWidth(min(max(NARROWEST, self.width() * 31 // 100), WIDEST))
 
     def _forget(self) -> None:
+        """Start over; what was in sight stays there until the same row of the new data has been read."""
         self._number = -1
-        self.sight.show_row(-1, None)
-        if len(self._reader):
+        if not len(self._reader):
+            self.sight.show_row(-1, None)
+        else:
             self._show(max(0, self.browser.number))
 
     def _show(self, number: int) -> None:
         self._number = number
+        self._is_expected = False
         if (row := self._reader.row(number)) is not None:
             self.sight.show_row(number, row)
         else:
+            self._is_expected = True
             self.sight.expect(number)
             self._reader.want_first(number)
         self.moved.emit(number)
 
     def _take(self) -> None:
         """The row that was waited for may be there now; if not, others were asked for since."""
-        if self._number < 0 or self.sight.number == self._number:
-            return
-        self._show(self._number)
+        if self._number >= 0 and self._is_expected:
+            self._show(self._number)

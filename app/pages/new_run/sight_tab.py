@@ -9,11 +9,12 @@ from PySide6.QtGui import QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.pages.new_run.row_view import RowView
+from app.pages.new_run.sight_choosers import SightChoosers
 from app.state.draft import Draft
 from app.state.preview import Preview
 from app.theme import Theme
 from app.widgets.button import Button
-from app.widgets.label import ElidedLabel
+from app.widgets.label import ElidedLabel, Label
 from app.widgets.token_view import TokenView
 from core.figures import whole
 
@@ -40,11 +41,14 @@ class SightTab(QWidget):
         self._index = -1
         self._row: Row | Problem | None = None
         self.tokens, self.row_view = TokenView(theme), RowView()
+        self.choosers = SightChoosers(draft)
         self.stack = QStackedWidget()
         self.stack.addWidget(self.row_view)
         self.stack.addWidget(self.tokens)
         self._swatch = Swatch(theme)
         self.line = ElidedLabel("", "small")
+        self.warning = Label("", "warning", wrap=True)
+        self.warning.hide()
         self._again = Button("Try again", "link")
         self._again.clicked.connect(preview.retry)
         self._patience = QTimer(self)
@@ -53,13 +57,16 @@ class SightTab(QWidget):
         self._patience.timeout.connect(self._fall_back)
         below = QHBoxLayout()
         below.setSpacing(8)
+        below.setContentsMargins(0, 6, 0, 6)
         below.addWidget(self._swatch)
         below.addWidget(self.line, 1)
         below.addWidget(self._again)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
+        column.setSpacing(8)
+        column.addWidget(self.choosers)
         column.addWidget(self.stack, 1)
+        column.addWidget(self.warning)
         column.addLayout(below)
         self._train_on = draft.config.data.train_on
         draft.changed.connect(self._follow)
@@ -99,6 +106,9 @@ class SightTab(QWidget):
         if self._row is None:
             self._fall_back()
             return
+        if not hasattr(self._row, "reason"):
+            has_template = self._preview.has_template
+            self.choosers.show_facts(has_template=has_template, has_turns=_has_turns(self._row))
         if self.isVisible():
             self._preview.want(self._index)
         seen = self._preview.row(self._index)
@@ -125,8 +135,11 @@ class SightTab(QWidget):
                 tokens += one.tokens[: one.num_tokens - one.num_cut]
             self.tokens.show_tokens(tokens, splits=frozenset(splits[1:]))
         self.stack.setCurrentWidget(self.tokens)
-        is_all = config.objective.kind == "pretrain" or not getattr(self._row, "messages", ())
-        self._say(in_words(seen, "everything" if is_all else TRAINED[config.data.train_on]))
+        is_all = config.objective.kind == "pretrain" or not _has_turns(self._row)
+        trained = TRAINED[config.data.train_on]
+        if config.data.train_on == "roles":
+            trained = f"messages of {' and '.join(config.data.roles) or 'nobody'}"
+        self._say(in_words(seen, "everything" if is_all else trained), seen.remarks)
         self._swatch.show()
 
     def _fall_back(self, seen: Seen | None = None) -> None:
@@ -143,9 +156,15 @@ class SightTab(QWidget):
         else:
             self._say("The plain row; its tokens follow once the model is on this machine.")
 
-    def _say(self, words: str) -> None:
+    def _say(self, words: str, remarks: tuple[str, ...] = ()) -> None:
         self.line.setText(words)
+        self.warning.setText("\n".join(f"{remark[:1].upper()}{remark[1:]}." for remark in remarks))
+        self.warning.setVisible(bool(remarks))
         self._again.setVisible(self._preview.state == "failed")
+
+
+def _has_turns(row: Row | Problem | None) -> bool:
+    return any(getattr(row, name, ()) for name in ("messages", "chosen"))
 
 
 class Swatch(QWidget):
