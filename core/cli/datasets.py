@@ -64,7 +64,7 @@ def show_row(options: argparse.Namespace) -> int:
         say_json({"row": options.row, "format": rows.format, **dataclasses.asdict(row)})
     else:
         say(f"Row {options.row} of {whole(len(rows))}, line {row.line}, {rows.format}")
-        for line in _row_in_words(row):
+        for line in row_in_words(row):
             say(line)
     return 0
 
@@ -108,7 +108,8 @@ def in_words(report: Report) -> list[str]:
     return lines
 
 
-def _row_in_words(row: Row) -> list[str]:
+def row_in_words(row: Row) -> list[str]:
+    """What a row says, as lines."""
     if row.text:
         return ["", row.text]
     parts = [(message.role, message.content) for message in row.messages]

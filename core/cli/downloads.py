@@ -1,4 +1,4 @@
-"""`hone download`: fetches a model from the Hugging Face Hub; interrupted, it goes on where it was."""
+"""`hone download`: fetches a model or a dataset from the Hub; interrupted, it goes on where it was."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from core.launch import PROJECT
 
 def download(options: argparse.Namespace) -> int:
     """Run the download as a process of its own, as the window does, and follow it. Raises HoneError."""
-    from core.models.source import find_model
-
-    command = [sys.executable, "-P", "-m", "core.models.download", options.source]
+    if options.data and options.revision:
+        raise HoneError("--revision is for models; a dataset is taken as it is now.")
+    job = "core.data.download" if options.data else "core.models.download"
+    command = [sys.executable, "-P", "-m", job, options.source]
     command += ["--revision", options.revision] if options.revision else []
     line = ProgressLine()
     failure = "The download ended without a word; start it again, it goes on where it was."
@@ -42,7 +43,24 @@ def download(options: argparse.Namespace) -> int:
         process.wait()
         line.clear()
     if failure:
-        raise HoneError(failure, path="model.source")
+        raise HoneError(failure, path="data.source" if options.data else "model.source")
+    return _show_data(options) if options.data else _show_model(options)
+
+
+def _show_data(options: argparse.Namespace) -> int:
+    from core.data.hub_parts import HUB, find_part
+
+    found = find_part(HUB + options.source.removeprefix(HUB))
+    if options.json:
+        say_json({"source": str(found.source), "commit": found.commit, "folder": str(found.folder)})
+    else:
+        say(f"{found.source} is on this machine; look into it with hone data check {found.source}")
+    return 0
+
+
+def _show_model(options: argparse.Namespace) -> int:
+    from core.models.source import find_model
+
     found = find_model(options.source, options.revision)
     if options.json:
         say_json({"source": found.source, "commit": found.commit, "folder": str(found.path)})

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core import durable, places
+from core.data.hub_parts import HUB, find_part
 from core.data.nested import Span
 from core.data.row import RowError
 from core.data.source import OVERLAY_SUFFIX, DataFile, find_data, is_own, wrong
@@ -126,6 +127,8 @@ def overlay_file(source: str) -> Path:
     if not is_own(source) and (beside.exists() or os.access(path.parent, os.W_OK)):
         return beside
     named = source.strip() if is_own(source) else str(path)
+    if named.startswith(HUB):  # however little of its part was typed
+        named = str(find_part(named).source)
     digest = hashlib.sha256(named.encode()).hexdigest()[:12]
     plain = "".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in Path(named).name)[-60:]
     return places.home() / "edits" / f"{plain}-{digest}{OVERLAY_SUFFIX}"

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 from core import places
+from core.data import hub_parts
+from core.data.hub_parts import HUB
 from core.data.row import RowError
 from core.data.tables import read_header
 from core.data.unpack import Packed, unpack
 from core.errors import HoneError
 
 SAMPLE = "sample:"
-HUB = "hub:"
 OVERLAY_SUFFIX = ".hone.jsonl"
 """Of files of edits, which stand beside the data and are none of it."""
 HEAD_BYTES = 65_536
@@ -78,12 +79,17 @@ class DataFile:
 
 
 def find_data(source: str) -> Path:
-    """The file or folder that `source` (sample:NAME or a path) names. Raises HoneError(path="data.source")."""
+    """The file or folder that `source` (a path, sample:NAME or hub:OWNER/NAME) names.
+
+    Raises HoneError(path="data.source").
+    """
     source = source.strip()
     if not source:
         raise wrong("No dataset is chosen; give sample:poems or the path of a JSONL or text file.")
     if source.startswith(SAMPLE):
         return _sample(source)
+    if source.startswith(HUB):
+        return hub_parts.find_part(source).folder
     path = Path(source).expanduser()
     try:
         if path.is_dir():

@@ -35,6 +35,8 @@ Say = Callable[[Event], None]
 class Download:
     """One model on its way into the cache."""
 
+    repo_type = "model"
+
     def __init__(self, listing: Listing, say: Say) -> None:
         self.listing = listing
         self.folder = hub_cache() / f"models--{listing.name.replace('/', '--')}"
@@ -110,7 +112,7 @@ class Download:
         if length(partial) > file.num_bytes:
             partial.unlink()
         self._count(length(partial))
-        url = hf_hub_url(self.listing.name, file.name, revision=self.listing.commit)
+        url = hf_hub_url(self.listing.name, file.name, revision=self.listing.commit, repo_type=self.repo_type)
         with partial.open("ab", buffering=0) as target:
             receive(url, target, file.num_bytes, self._count, self._stop.wait)
 

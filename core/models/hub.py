@@ -100,7 +100,7 @@ def host() -> str:
     return constants.ENDPOINT.removeprefix("https://")
 
 
-def in_words(error: Exception, name: str, revision: str = "") -> HoneError:
+def in_words(error: Exception, name: str, revision: str = "", what: str = "model") -> HoneError:
     """A failure of the network, the Hub or the disk as one sentence with a remedy."""
     from huggingface_hub import errors, get_token
 
@@ -108,13 +108,14 @@ def in_words(error: Exception, name: str, revision: str = "") -> HoneError:
         return wrong("HF_HUB_OFFLINE is set, which forbids downloads; unset it and try again.")
     token = "your token (HF_TOKEN) has no access" if get_token() else "set HF_TOKEN to a token of your account"
     if isinstance(error, errors.GatedRepoError):
-        return wrong(f"{name} is gated: accept its terms at https://{host()}/{name}; then {_then_token(token)}.")
+        place = f"{host()}/{name}" if what == "model" else f"{host()}/{what}s/{name}"
+        return wrong(f"{name} is gated: accept its terms at https://{place}; then {_then_token(token)}.")
     if isinstance(error, errors.RevisionNotFoundError):
         return HoneError(
             f"{name} has no revision {revision!r} on the Hub; see its branches.", path="model.revision"
         )
     if isinstance(error, errors.RepositoryNotFoundError):
-        return wrong(f"{host()} has no model {name}, or it is private; check the name, or {_then_token(token)}.")
+        return wrong(f"{host()} has no {what} {name}, or it is private; check the name, or {_then_token(token)}.")
     if isinstance(error, errors.HfHubHTTPError):
         status = error.response.status_code if error.response is not None else 0
         if status in (401, 403):

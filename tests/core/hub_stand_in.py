@@ -35,7 +35,7 @@ class Repository:
 class StandIn:
     """Serves `repositories`; the other attributes make it misbehave. `requests` is what was asked of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, handler: type[BaseHTTPRequestHandler] | None = None) -> None:
         self.repositories: dict[str, Repository] = {}
         self.requests: list[tuple[str, str]] = []
         self.bytes_sent = 0
@@ -49,7 +49,7 @@ class StandIn:
         self.seconds_per_piece = 0.0
         outer = self
 
-        class Handler(_Handler):
+        class Handler(handler or _Handler):
             hub: ClassVar[StandIn] = outer
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
