@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core import durable
+from core.data.mapping import Meaning
 from core.data.remarks import Remarks
 from core.data.row import Problem
-from core.data.rows import Rows, open_rows
+from core.data.rows import NO_MEANING, Rows, open_rows
 from core.data.split import place
 from core.errors import HoneError
 
@@ -58,6 +59,7 @@ def export_problems(
     holdout: float,
     seed: int,
     more: tuple[str, ...] = (),
+    meaning: Meaning = NO_MEANING,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write a .csv or .jsonl with every row that is left out or odd. Returns how many lines of them there are.
@@ -66,7 +68,7 @@ def export_problems(
     """
     if target.suffix.lower() not in SUFFIXES:
         raise HoneError(f"{target} is neither .csv nor .jsonl; give one of the two for the problems.")
-    rows = open_rows(source, more, seed=seed).once()
+    rows = open_rows(source, more, seed=seed, meaning=meaning).once()
     if target.exists() and any(target.resolve() == data.path for data in rows.files):
         raise HoneError(f"{target} is the data itself; give another file for the problems.")
     found = list(find_flaws(rows, holdout=holdout, seed=seed, progress=progress))

@@ -15,7 +15,7 @@ from app.state.data_columns import DataColumns
 from app.state.draft import Draft
 from core.config import RunConfig
 from core.data.detection import detect
-from core.data.formats import read_row
+from core.data.formats import Layout, read_row
 from core.data.mapping import SETS, Meaning
 
 WAIT_MS = 60_000
@@ -47,7 +47,7 @@ def settled(tab: MappingTab, qtbot) -> None:
 
 
 def typed(tab: MappingTab, role: str, text: str) -> None:
-    line = tab.fields[role].combo.lineEdit()
+    line = tab.fields[role]._line
     line.setText(text)
     line.editingFinished.emit()
 
@@ -154,8 +154,10 @@ def test_every_format_that_a_mapping_can_say_can_be_chosen():
 )
 def test_a_mapping_that_says_what_was_detected_reads_the_same(row):
     layout = detect([row] * 4)
+    assert layout is not None
     meaning = Meaning(tuple(mapping_of(layout, list(row)).items()))
-    mapped = type(layout)(meaning.format, (), meaning)
+    assert meaning.format is not None
+    mapped = Layout(meaning.format, (), meaning)
     assert read_row(row, mapped, 1) == read_row(row, layout, 1)
 
 

@@ -10,6 +10,7 @@ from PySide6.QtCore import QPoint, Qt
 from app.pages.new_run.findings import LONG, findings
 from app.pages.new_run.problems_tab import ProblemsTab
 from app.state.draft import Draft
+from app.state.problem_export import ProblemExport
 from app.widgets.row_list import LINE_HEIGHT
 from core.config import RunConfig
 from core.data.check import check
@@ -88,6 +89,21 @@ def test_what_the_limit_cuts_and_the_template_refuses_is_counted_too(report):
     assert found["unclear where the answer begins"].is_about and not found["empty answer"].is_about
     assert found[LONG].num_rows == 20 and "1,760 tokens" in found[LONG].words
     assert LONG not in {one.kind for one in findings(report, counted, Lengths.of(counted), 600)}
+
+
+def test_all_problems_are_written_to_a_file(report, background, qtbot, tmp_path):
+    draft = Draft(RunConfig().with_value("data.source", report.source))
+    export, said = ProblemExport(draft, background), []
+    export.said.connect(lambda words, failed: said.append((words, failed)))
+    export.start(tmp_path / "all.jsonl")
+    qtbot.waitUntil(lambda: any("lines are in all.jsonl" in words for words, _ in said), timeout=60_000)
+    written = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert [(one["row"], one["kind"]) for one in written if not one["is_used"]] == [
+        (6, "empty answer"), (8, "missing field"), (10, "empty answer"),
+    ]  # fmt: skip
+    export.start(tmp_path / "all.txt")
+    qtbot.waitUntil(lambda: said[-1][1], timeout=60_000)
+    assert "neither .csv nor .jsonl" in said[-1][0]
 
 
 def test_data_without_a_problem_says_so(theme, qtbot):

@@ -17,6 +17,7 @@ from app.state.chosen_data import ChosenData
 from app.state.data_columns import DataColumns
 from app.state.draft import Draft
 from app.state.preview import Preview
+from app.state.problem_export import ProblemExport
 from app.state.row_lengths import RowLengths
 from app.state.row_reader import RowReader
 from app.state.row_search import RowSearch
@@ -62,6 +63,9 @@ class DataCard(Card):
         self.rows, self.problems = RowsTab(draft, reader, search, preview, theme), ProblemsTab(draft, theme)
         self.problems.opened.connect(self.show_row)
         self.problems.lengths_wanted.connect(lambda: self.tabs.choose(LENGTHS))
+        self._export = ProblemExport(draft, background)
+        self._export.said.connect(self.problems.say)
+        self.problems.export_wanted.connect(self._export.start)
         self.columns = DataColumns(data, background)
         self.columns.changed.connect(self._show_preview)
         self.rows.moved.connect(self.columns.show)

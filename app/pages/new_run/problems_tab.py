@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.pages.new_run.findings import LONG, Finding, Found, findings, number_in_words
 from app.state.draft import Draft
-from app.theme import Theme
+from app.theme import Theme, restyle
 from app.widgets.button import Button
 from app.widgets.combo import Combo
 from app.widgets.count_list import Count, CountList
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from core.data.lengths import Lengths
     from core.preview import Measured
 
+FILES = "Table (*.csv);;JSON lines (*.jsonl)"
 KINDS_NARROW, KINDS_WIDE = 150, 260
 DOES = {"skip": "Leave them out", "stop": "Stop the run", "cut": "Cut them", "keep": "Use them"}
 
@@ -33,6 +35,8 @@ class ProblemsTab(QWidget):
 
     opened = Signal(int)
     lengths_wanted = Signal()
+    export_wanted = Signal(object)
+    """The file to write all problems to."""
 
     def __init__(self, draft: Draft, theme: Theme) -> None:
         super().__init__()
@@ -58,6 +62,11 @@ class ProblemsTab(QWidget):
         self.foot.setSpacing(8)
         self.foot.addWidget(self.more, 1)
         self.foot.addWidget(self.lengths)
+        self.export = Button(
+            "Export all …", "link", tip="Write every problem, not only the first hundred of a kind"
+        )
+        self.export.clicked.connect(self._pick_target)
+        self.foot.addWidget(self.export)
         self.nothing = Label("", "secondary", wrap=True)
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._stack = QStackedWidget(self)
@@ -120,7 +129,7 @@ class ProblemsTab(QWidget):
         self.words.setText(one.words)
         self.lengths.setVisible(one.kind == LONG)
         listed = len(one.rows)
-        self.more.setText(
+        self.say(
             f"the first {whole(listed)} of {whole(one.num_rows)}" if 0 < listed < one.num_rows
             else "press one to see it as the model does" if listed else ""
         )  # fmt: skip
@@ -138,6 +147,16 @@ class ProblemsTab(QWidget):
             self.policy.setObjectName(one.policy)
             self.policy.setAccessibleName(info.description or "")
         self.policy.pick(self._draft.config.value(one.policy))
+
+    def say(self, sentence: str, is_failure: bool = False) -> None:
+        """Show what became of an export, until another kind is looked at."""
+        restyle(self.more, role="error" if is_failure else "small")
+        self.more.setText(sentence)
+
+    def _pick_target(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "All problems of the data", "problems.csv", FILES)
+        if path:
+            self.export_wanted.emit(Path(path))
 
     def _choose(self) -> None:
         self._draft.set(self.policy.objectName(), self.policy.currentData())
