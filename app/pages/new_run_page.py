@@ -38,6 +38,7 @@ from app.state.paces import Paces
 from app.state.planner import Planner
 from app.state.preferences import Preferences
 from app.state.preview import Preview
+from app.state.rehearsing import Rehearsing
 from app.state.row_lengths import RowLengths
 from app.theme import PAGE_MARGIN, PLAN_WIDTH, Theme, restyle
 from app.widgets.button import Chip
@@ -81,7 +82,8 @@ class NewRunPage(QWidget):
         self.model_card = ModelCard(draft, self.model, preferences, background, theme)
         self.data_card = DataCard(draft, self.data, self.preview, self.lengths, background, theme)
         self.method_card = MethodCard(draft, self.planner, theme)
-        self.plan = PlanPanel(self.planner, draft, theme)
+        self.rehearsing = Rehearsing()
+        self.plan = PlanPanel(self.planner, draft, self.rehearsing, theme)
         self._lay_out()
         self._connect()
         self._show(draft.config)
@@ -218,7 +220,7 @@ class NewRunPage(QWidget):
         self.plan.start.setEnabled(not obstacle)
         waiting = obstacle and obstacle == self.planner.waiting_for
         estimate = self.planner.plan.estimate if self.planner.plan else None
-        if not obstacle and estimate is not None and estimate.verdict == "does not fit":
+        if not obstacle and estimate is not None and estimate.verdict == "does not fit" and not self.planner.gpu:
             self.plan.set_note("It will likely run out of memory; Hone then halves the batch and goes on.")
             return
         self.plan.set_note(obstacle, is_error=bool(obstacle) and not waiting)

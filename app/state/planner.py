@@ -69,6 +69,12 @@ class Planner(QObject):
         """What is planned for; None until this machine has been looked at."""
         return self.gpu.device if self.gpu is not None else self._watch.device
 
+    @property
+    def longest_row(self) -> int:
+        """The longest row of the data in tokens; 0 while that is not known for sure."""
+        lengths = self._lengths.lengths
+        return lengths.longest if lengths and not lengths.is_sample else 0
+
     def make(self) -> None:
         """Make the plan from what is known now. Pure arithmetic: about a millisecond."""
         self.plan, self.waiting_for = None, self._missing()
@@ -85,7 +91,7 @@ class Planner(QObject):
                 device,
                 used,
                 lengths.mean(limit) if lengths else None,
-                longest_row=lengths.longest if lengths and not lengths.is_sample else 0,
+                longest_row=self.longest_row,
                 paces=self._paces.paces,
                 past=self._paces.peaks,
             )

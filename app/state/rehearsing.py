@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, Signal
 
 from core.config import RunConfig
 
@@ -36,6 +36,8 @@ class Rehearsing(QObject):
         self._process.readyReadStandardError.connect(self._read_errors)
         self._process.finished.connect(self._ended)
         self._process.errorOccurred.connect(self._broke)
+        if (app := QCoreApplication.instance()) is not None:
+            app.aboutToQuit.connect(self.close)
 
     @property
     def is_running(self) -> bool:

@@ -60,7 +60,7 @@ class MemoryBar(QWidget):
         self._hovered = ""
         self._free_line: tuple[float, float] | None = None
         self.setMouseTracking(True)
-        self.setMinimumHeight(250)
+        self.setMinimumHeight(230)
         self.setMaximumHeight(460)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Memory plan")

@@ -105,46 +105,46 @@ def changed(config: RunConfig, values: dict[str, Any]) -> RunConfig:
 def _smaller(config: RunConfig, facts: ModelFacts) -> Iterator[Change]:
     model, memory, optim, method = config.model, config.memory, config.optim, config.method
     if memory.loss == "full":
-        yield "Score the vocabulary in slices", {"memory.loss": "chunked"}, "no cost", FREE
+        yield "Scores in slices", {"memory.loss": "chunked"}, "no cost", FREE
     if model.attention == "eager" and facts.attention == "sdpa":
-        yield "Use sdpa attention", {"model.attention": "auto"}, "no cost, faster", FREE
+        yield "SDPA attention", {"model.attention": "auto"}, "no cost, faster", FREE
     if memory.upcast and model.quantization != "none":
-        yield "Leave norms, embeddings and head in 16 bits", {"memory.upcast": False}, "little cost", FREE
+        yield "16-bit norms and head", {"memory.upcast": False}, "little cost", FREE
     if optim.batch_size > 1:
         half = max(1, optim.batch_size // 2)
         more = min(4096, -(-optim.batch_size * optim.accumulation // half))
         values = {"optim.batch_size": half, "optim.accumulation": more}
-        yield f"{half} rows at once, {more} batches a step", values, "same result, somewhat slower", 0.1
+        yield f"Batch {half} × {more}", values, "same result, somewhat slower", 0.1
     if not memory.activation_checkpointing:
         values = {"memory.activation_checkpointing": True}
-        yield "Recompute activations", values, "same result, about a fifth slower", 0.2
+        yield "Checkpointing", values, "same result, about a fifth slower", 0.2
     if optim.optimizer == "adamw":
         yield "8-bit AdamW", {"optim.optimizer": "adamw_8bit"}, "hardly any loss of quality", 0.03
     if isinstance(method, Lora):
         if model.quantization == "none":
             yield (
-                "Store the base in 4 bits (QLoRA)",
+                "4-bit base",
                 {"model.quantization": "nf4"},
                 "slightly lower quality, slower",
                 0.3,
             )
-            yield "Store the base in 8 bits", {"model.quantization": "int8"}, "hardly lower quality, slower", 0.3
+            yield "8-bit base", {"model.quantization": "int8"}, "hardly lower quality, slower", 0.3
         elif model.quantization == "int8":
-            yield "4 bits instead of 8", {"model.quantization": "nf4"}, "slightly lower quality", 0.1
+            yield "4-bit base", {"model.quantization": "nf4"}, "slightly lower quality", 0.1
         elif not model.double_quantization:
-            yield "Quantise the constants too", {"model.double_quantization": True}, "no noticeable cost", FREE
+            yield "Double quantisation", {"model.double_quantization": True}, "no noticeable cost", FREE
         if memory.adapter_dtype != "bf16" and model.dtype != "fp32":
-            yield "Adapter in bf16", {"memory.adapter_dtype": "bf16"}, "slightly less precise learning", 0.05
+            yield "bf16 adapter", {"memory.adapter_dtype": "bf16"}, "slightly less precise learning", 0.05
         if method.rank > 8:
             yield (f"Rank {method.rank // 2}", {"method.rank": method.rank // 2}, "learns a little less", 0.1)
         if method.targets == ("all-linear",) and (family := FAMILIES.get(facts.family)):
             names = (*family.qkv, family.output)
-            yield "Adapters on attention alone", {"method.targets": names}, "learns less", 0.3
+            yield "Attention only", {"method.targets": names}, "learns less", 0.3
     else:
-        yield "LoRA instead of full fine-tuning", {"method.kind": "lora"}, "changes less of the model", 0.3
+        yield "LoRA", {"method.kind": "lora"}, "changes less of the model", 0.3
     if config.data.max_length > 128:
         half = config.data.max_length // 2
-        yield f"Rows up to {half:,} tokens", {"data.max_length": half}, "longer rows are cut", 1.0
+        yield f"Length {half:,}", {"data.max_length": half}, "longer rows are cut", 1.0
 
 
 def _larger(config: RunConfig, facts: ModelFacts) -> Iterator[Change]:
@@ -153,15 +153,14 @@ def _larger(config: RunConfig, facts: ModelFacts) -> Iterator[Change]:
         half = optim.accumulation // 2
         batch = -(-optim.batch_size * optim.accumulation // half)
         values = {"optim.batch_size": batch, "optim.accumulation": half}
-        batches = "1 batch" if half == 1 else f"{half} batches"
-        yield f"{batch} rows at once, {batches} a step", values, "same result, faster", 0
+        yield f"Batch {batch} × {half}", values, "same result, faster", 0
     if memory.activation_checkpointing:
         values = {"memory.activation_checkpointing": False}
-        yield "Keep activations instead of recomputing", values, "same result, about a fifth faster", 0
+        yield "No checkpointing", values, "same result, about a fifth faster", 0
     if model.quantization != "none":
-        yield "Do not quantise the base", {"model.quantization": "none"}, "slightly better, faster", 1
+        yield "Unquantised base", {"model.quantization": "none"}, "slightly better, faster", 1
     double = config.data.max_length * 2
     if not facts.max_positions or double <= facts.max_positions:
-        yield f"Rows up to {double:,} tokens", {"data.max_length": double}, "fewer rows are cut", 2
+        yield f"Length {double:,}", {"data.max_length": double}, "fewer rows are cut", 2
     if isinstance(method, Lora) and method.rank < 128:
         yield f"Rank {method.rank * 2}", {"method.rank": method.rank * 2}, "can learn more", 3

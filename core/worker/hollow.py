@@ -150,7 +150,7 @@ def _fake_4bit(parameter: bnb.nn.Params4bit, module: nn.Module, mode: AbstractCo
             code=torch.zeros(16),
             blocksize=BLOCK,
             quant_type=parameter.quant_type,
-            dtype=parameter.dtype,
+            dtype=getattr(module, "compute_dtype", None) or parameter.dtype,  # of what was quantised
             offset=torch.zeros(()) if nested else None,
             state2=nested,
         )

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
+from app.pages.new_run.gpu_chooser import GpuChooser
+from app.pages.new_run.rehearsal_row import RehearsalRow
 from app.state.draft import Draft
 from app.state.planner import Planner
+from app.state.rehearsing import Rehearsing
 from app.theme import PAGE_MARGIN, PLAN_WIDTH, Theme
 from app.widgets.button import Button
 from app.widgets.flow import Flow
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 TONES = {"fits": "fits", "tight": "tight", "does not fit": "no"}
 MOST_CHIPS = 4
+FIGURE_HEIGHT = 29
+NO_EVIDENCE = "Not yet checked here: three runs like it narrow the band."
 
 
 class PlanPanel(QFrame):
@@ -32,7 +37,7 @@ class PlanPanel(QFrame):
 
     start_pressed = Signal()
 
-    def __init__(self, planner: Planner, draft: Draft, theme: Theme) -> None:
+    def __init__(self, planner: Planner, draft: Draft, rehearsing: Rehearsing, theme: Theme) -> None:
         super().__init__()
         self.setObjectName("plan")
         self.setFixedWidth(PLAN_WIDTH)
@@ -43,8 +48,14 @@ class PlanPanel(QFrame):
         self.verdict.setObjectName("verdict")
         self.peak = Label("", "secondary", wrap=True)
         self.bar = MemoryBar(theme)
+        self.chooser = GpuChooser(planner)
+        self.evidence = Label("", "small", wrap=True)
+        self.evidence.setObjectName("evidence")
+        self.stock = _Figure("Stock PEFT")
+        self.rehearsal = RehearsalRow(planner, draft, rehearsing, theme)
         self.time, self.disk = _Figure("Time"), _Figure("Disk")
         self.steps, self.trainable = _Figure("Steps"), _Figure("Learns")
+        set_tooltip(self.stock, "The same run in transformers' Trainer with PEFT, as most people set them up.")
         self._chips_title = Label("What to change", "caption")
         self._chips_title.hide()
         self._chips = Flow(spacing=8)
@@ -61,19 +72,29 @@ class PlanPanel(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(PAGE_MARGIN, PAGE_MARGIN, PAGE_MARGIN, PAGE_MARGIN)
         column.setSpacing(0)
-        column.addWidget(Label("The plan", "caption"))
-        column.addSpacing(6)
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(Label("The plan", "caption"))
+        head.addStretch(1)
+        head.addWidget(Label("for", "secondary"))
+        head.addWidget(self.chooser)
+        self.chooser.setFixedWidth(168)
+        column.addLayout(head)
+        column.addSpacing(8)
         column.addWidget(self.verdict)
         column.addSpacing(2)
         column.addWidget(self.peak)
-        column.addSpacing(18)
-        column.addWidget(self.bar, 10)
+        column.addSpacing(2)
+        column.addWidget(self.evidence)
         column.addSpacing(14)
-        for figure in (self.time, self.disk, self.steps, self.trainable):
+        column.addWidget(self.bar, 10)
+        column.addSpacing(12)
+        for figure in (self.time, self.disk, self.steps, self.trainable, self.stock):
             column.addWidget(hairline())
             column.addWidget(figure)
+        column.addWidget(self.rehearsal)
         column.addWidget(hairline())
-        column.addSpacing(14)
+        column.addSpacing(12)
         column.addWidget(self._chips_title)
         column.addSpacing(8)
         column.addWidget(self._chips)
@@ -81,7 +102,11 @@ class PlanPanel(QFrame):
         column.addSpacing(12)
         column.addWidget(self.note)
         column.addSpacing(6)
-        column.addWidget(self.start)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self.rehearsal.button)
+        buttons.addWidget(self.start, 1)
+        column.addLayout(buttons)
 
     def set_note(self, sentence: str, is_error: bool = False) -> None:
         """A sentence above Start: why it cannot be pressed, or what went wrong."""
@@ -107,8 +132,9 @@ class PlanPanel(QFrame):
             else self._planner.waiting_for
         )
         self.peak.setText(words)
+        self.evidence.setText("")
         self.bar.show_picture(None)
-        for figure in (self.time, self.disk, self.steps, self.trainable):
+        for figure in (self.time, self.disk, self.steps, self.trainable, self.stock):
             figure.show_words("–")
         self._show_suggestions([])
 
@@ -121,6 +147,15 @@ class PlanPanel(QFrame):
         band = size(estimate.margin_bytes)
         self.peak.setText(f"Peak {_with_band(estimate.peak_bytes, estimate.margin_bytes)}, in {estimate.moment}")
         set_tooltip(self.peak, " ".join(estimate.notes) or f"The true peak is expected within ± {band}.")
+        gpu = self._planner.gpu
+        self.evidence.setText(
+            f"Planned for another card, the {gpu.name}. Start trains on this machine."
+            if gpu is not None
+            else f"{estimate.evidence}."
+            if estimate.evidence
+            else NO_EVIDENCE
+        )
+        self.evidence.set_tone("tight" if gpu is not None else "")
         ours = max(0, estimate.total_bytes - estimate.free_bytes - estimate.others_bytes)
         self.bar.show_picture(
             MemoryPicture(
@@ -138,6 +173,7 @@ class PlanPanel(QFrame):
     def _show_figures(self, plan: Plan) -> None:
         self.time.show_words(duration(plan.seconds) if plan.seconds is not None else "known after a first run")
         self.disk.show_words(f"{size(plan.disk_bytes)} · adapter {size(plan.adapter_bytes)}")
+        self.stock.show_words(_against(plan.stock_peak_bytes, plan.estimate.peak_bytes))
         tokens = f" · {count(plan.tokens_per_epoch)} tokens an epoch" if plan.tokens_per_epoch else ""
         self.steps.show_words(f"{whole(plan.total_steps)}{tokens}" if plan.total_steps is not None else "–")
         share = 100 * plan.num_trainable / max(1, plan.num_parameters)
@@ -179,7 +215,7 @@ class _Figure(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(Label(name, "secondary"))
         row.addWidget(self._words, 1)
-        self.setFixedHeight(33)
+        self.setFixedHeight(FIGURE_HEIGHT)
         self.setAccessibleName(name)
 
     def show_words(self, words: str) -> None:
@@ -189,6 +225,14 @@ class _Figure(QWidget):
 
 def _then(verdict: str) -> str:
     return {"fits": "fits", "tight": "is tight"}.get(verdict, "still does not fit")
+
+
+def _against(stock: int, ours: int) -> str:
+    """ "16.9 GiB, 2.2 times as much": what the run takes there, measured by what it takes here."""
+    if stock < 1.02 * ours:
+        return f"{size(stock)}, about the same"
+    more = f"{stock / ours:.1f} times as much" if stock >= 1.5 * ours else f"{100 * (stock / ours - 1):.0f} % more"
+    return f"{size(stock)}, {more}"
 
 
 def _with_band(peak: int, margin: int) -> str:

@@ -1,0 +1,53 @@
+"""Chooses what the plan is for: this machine, or a card of the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.state.planner import Planner
+from app.widgets.combo import Combo
+from core.figures import GIB
+
+if TYPE_CHECKING:
+    from core.gpus import Gpu
+
+HERE = "This machine"
+
+
+class GpuChooser(Combo):
+    """Filled when it is first opened; typing a name goes to it."""
+
+    def __init__(self, planner: Planner) -> None:
+        super().__init__([(HERE, None)])
+        self._planner = planner
+        self.setObjectName("plan-for")
+        self.setAccessibleName("Plan for")
+        self.setToolTip("Plan for this machine, or for a card that you do not have here")
+        self.activated.connect(self._choose)
+
+    def showPopup(self) -> None:
+        self.fill()
+        super().showPopup()
+
+    def fill(self) -> None:
+        """List every card of the table, with a line between kinds."""
+        if self.count() > 1:
+            return
+        from core.gpus import gpus
+
+        use = ""
+        for gpu in gpus():
+            if gpu.use != use:
+                self.insertSeparator(self.count())
+                use = gpu.use
+            self.addItem(_name(gpu), gpu)
+        self.view().setMinimumWidth(240)
+
+    def _choose(self, index: int) -> None:
+        self._planner.plan_for(self.itemData(index))
+
+
+def _name(gpu: Gpu) -> str:
+    """With its memory, unless its name says it already."""
+    amount = f"{gpu.memory_bytes / GIB:.0f}"
+    return gpu.name if gpu.name.endswith("GB") else f"{gpu.name} · {amount} GB"

@@ -1,0 +1,112 @@
+"""The plan beside New run: other cards, the stock stack, evidence, and a rehearsal that is really done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import Qt
+
+from app.pages.new_run.plan_panel import NO_EVIDENCE, PlanPanel
+from app.pages.new_run_page import NewRunPage
+from app.state.draft import Draft
+from app.state.memory_watch import MemoryWatch
+from app.state.preferences import Preferences
+from core.config import RunConfig
+from core.memory.calibration import PastPeak
+from core.runs import RunStore
+from core.settings import Settings
+
+WAIT_MS = 90_000  # a busy machine is no failure
+
+
+@pytest.fixture
+def page(background, device, theme, qtbot, tmp_path) -> Iterator[NewRunPage]:
+    """The bundled model on a card with 12 GiB."""
+    watch = MemoryWatch(background)
+    watch.device = device
+    watch.look = lambda: None  # type: ignore[method-assign]
+    config = RunConfig().with_values({"data.max_length": 64, "optim.batch_size": 2})
+    page = NewRunPage(
+        Draft(config), RunStore(tmp_path / "runs"), watch, Preferences(Settings()), background, theme
+    )
+    qtbot.addWidget(page)
+    page.resize(1072, 800)
+    page.show()
+    qtbot.waitUntil(lambda: background.is_idle and page.planner.plan is not None, timeout=WAIT_MS)
+    yield page
+    page.rehearsing.close()
+    page.preview.close()
+
+
+def figure(panel: PlanPanel, name: str) -> str:
+    return getattr(panel, name)._words.text()
+
+
+def test_the_plan_can_be_for_a_card_that_is_not_here(page, qtbot):
+    chooser = page.plan.chooser
+    assert chooser.count() == 1 and page.plan.evidence.text() == NO_EVIDENCE
+    chooser.fill()
+    assert chooser.count() > 60
+    index = chooser.findText("RTX 4090", Qt.MatchFlag.MatchStartsWith)
+    chooser.setCurrentIndex(index)
+    chooser.activated.emit(index)
+    assert page.planner.plan.estimate.total_bytes == chooser.itemData(index).memory_bytes
+    assert "RTX 4090" in page.plan.evidence.text() and "Start trains on this machine" in page.plan.evidence.text()
+    assert page.plan.start.isEnabled()
+    chooser.setCurrentIndex(0)
+    chooser.activated.emit(0)
+    assert page.planner.plan.estimate.total_bytes == page.planner.device.total_bytes == 12 * 2**30
+    assert page.plan.evidence.text() == NO_EVIDENCE
+
+
+def test_past_runs_adjust_the_plan_and_it_says_so(page):
+    plain = page.planner.plan.estimate.peak_bytes
+    peak = PastPeak(page.planner.device.name, "lora", "none", plain, round(0.9 * plain))
+    page.paces.peaks = (peak,) * 5
+    page.paces.changed.emit()
+    assert page.planner.plan.estimate.peak_bytes == pytest.approx(0.9 * plain, rel=1e-6)
+    assert page.plan.evidence.text() == "Adjusted by −10 % from 5 runs on this machine."
+
+
+def test_the_stock_stack_stands_beside_ours(page):
+    page._draft.set("memory.loss", "chunked")
+    page._draft.set("data.max_length", 512)
+    stock, ours = page.planner.plan.stock_peak_bytes, page.planner.plan.estimate.peak_bytes
+    words = figure(page.plan, "stock")
+    assert ("about the same" in words) == (stock < 1.02 * ours)
+    page._draft.set("optim.batch_size", 64)
+    assert "%" in figure(page.plan, "stock") or "times as much" in figure(page.plan, "stock")
+
+
+def test_a_rehearsal_is_exact_and_goes_stale_in_sight(page, qtbot):
+    row = page.plan.rehearsal
+    assert row.isHidden() and row.button.text() == "Rehearse"
+    qtbot.mouseClick(row.button, Qt.MouseButton.LeftButton)
+    assert row.button.text() == "Cancel" and not row.isHidden()
+    qtbot.waitUntil(lambda: not page.rehearsing.is_running, timeout=WAIT_MS)
+    found = page.rehearsing.found
+    assert page.rehearsing.error == "" and found is not None
+    assert row.is_current and "of tensors" in row.words.text() and not row.more.isHidden()
+    assert (found.device, found.rows, found.length) == ("cuda", 2, min(64, page.planner.longest_row or 64))
+    assert page.planner.plan.estimate.tensor_bytes == pytest.approx(found.peak_bytes, rel=0.05)
+    row.popup.show_found(found, page.planner.plan.estimate.tensor_bytes, is_current=True)
+    assert row.popup.stale.isHidden() and "the estimate says" in row.popup.detail.text()
+    assert [name for name, *_ in row.popup.timeline.stretches][:3] == ["forward", "head", "backward"]
+    page._draft.set("optim.learning_rate", 1e-4)
+    assert row.is_current, "what takes no memory changes nothing"
+    page._draft.set("method.rank", 64)
+    assert not row.is_current and "for other settings" in row.words.text()
+    page._draft.undo()
+    assert row.is_current
+
+
+def test_a_rehearsal_can_be_ended_and_a_wrong_one_says_why(page, qtbot):
+    row = page.plan.rehearsal
+    qtbot.mouseClick(row.button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(row.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not page.rehearsing.is_running, timeout=WAIT_MS)
+    assert page.rehearsing.found is None and page.rehearsing.error == ""
+    page.rehearsing.start(RunConfig().with_value("model.source", "nobody/no-such-model"), "cuda")
+    qtbot.waitUntil(lambda: not page.rehearsing.is_running, timeout=WAIT_MS)
+    assert "nobody/no-such-model" in page.rehearsing.error and row.words.text() == page.rehearsing.error
