@@ -5,11 +5,13 @@ Nothing is loaded whole, no archive chooses where its files go, and none may gro
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
 import lzma
 import shutil
+import struct
 import uuid
 import zipfile
 import zlib
@@ -18,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from core import places
+from core.data import shelf
 from core.errors import HoneError
 
 BLOCK_BYTES = 2**20
@@ -42,23 +45,25 @@ def unpack(path: Path, kind: str, suffixes: tuple[str, ...]) -> list[tuple[str, 
     status = path.stat()
     key = hashlib.sha256(f"{path} {status.st_size} {status.st_mtime_ns} {kind}".encode()).hexdigest()[:32]
     target = places.cache_folder() / "data" / key
-    if not (target / "names.json").is_file():
+    if not shelf.hold(target):
         staged = target.with_name(f".{key}-{uuid.uuid4().hex}")
         try:
             staged.mkdir(parents=True)
             names = UNPACKERS[kind](path, staged, suffixes)
-            (staged / "names.json").write_text(json.dumps(names))
+            (staged / shelf.MARK).write_text(json.dumps(names))
             shutil.rmtree(target, ignore_errors=True)
             staged.rename(target)
+            shelf.hold(target)
+            shelf.sweep(target.parent, shelf.most_bytes(target.parent))
         except OSError as error:
-            if not (target / "names.json").is_file():  # else another process was quicker
+            if not (target / shelf.MARK).is_file():  # else another process was quicker
                 raise HoneError(
                     f"{path.name} cannot be unpacked into {target.parent} ({error.strerror or error}).",
                     path="data.source",
                 ) from None
         finally:
             shutil.rmtree(staged, ignore_errors=True)
-    names = json.loads((target / "names.json").read_text())
+    names = json.loads((target / shelf.MARK).read_text())
     return [(shown, target / name) for shown, name in names]
 
 
@@ -67,7 +72,7 @@ def _gzip(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str
     try:
         with gzip.open(path) as packed:
             _copy(packed, target / _plain(inner), path.stat().st_size)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
+    except (EOFError, zlib.error, gzip.BadGzipFile, struct.error):
         raise Packed("is a damaged gzip archive: it breaks off or was changed; get it again") from None
     return [("", _plain(inner))]
 
@@ -93,10 +98,14 @@ def _zip(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str,
                 with archive.open(member) as packed:
                     _copy(packed, target / name, path.stat().st_size)
                 found.append((member.filename if len(wanted) > 1 else "", name))
-    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError):
+    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, struct.error, ValueError, OverflowError):
         raise Packed("is a damaged zip archive; get it again") from None
     except (RuntimeError, NotImplementedError):
         raise Packed("is a zip archive with a password, or packed in a way that cannot be opened here") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # else the archive names a place before its own beginning
+            raise
+        raise Packed("is a damaged zip archive; get it again") from None
     return found
 
 
