@@ -34,7 +34,19 @@ def values(facts: ModelFacts, *, rows: int, length: int, trained: int, chunk: in
         "a": facts.query + 2 * facts.key_value, "H": facts.num_heads, "K": facts.num_kv_heads, "D": facts.head_dim,
         "x": facts.num_experts, "E": facts.experts_per_token, "1": 1,
     }  # fmt: skip
-    return {name: math.prod([letters[letter] for letter in name]) for name in PRODUCTS}
+    return _Values(letters)
+
+
+class _Values(dict[str, int]):
+    """Products by name, each worked out when it is first asked for: an estimate needs a few of them."""
+
+    def __init__(self, letters: dict[str, int]) -> None:
+        super().__init__()
+        self._letters = letters
+
+    def __missing__(self, name: str) -> int:
+        self[name] = value = math.prod([self._letters[letter] for letter in name])
+        return value
 
 
 PRODUCTS = products()
