@@ -32,6 +32,12 @@ class Started(BaseEvent):
     num_rows: int = 0
     num_eval_rows: int = 0
     num_skipped_rows: int = 0
+    num_read_rows: int = 0
+    skipped: dict[str, int] = {}
+    """Rows left out, by reason."""
+    num_cut_rows: int = 0
+    num_lost_tokens: int = 0
+    """Beyond the length limit, in rows that were cut."""
     predicted_peak_bytes: int = 0
 
 

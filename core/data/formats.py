@@ -92,6 +92,7 @@ def read_row(tree: dict[str, Any], layout: Layout, line: int) -> Row:
     split, stratum, group = (
         as_words(tree.get(name)) if name else "" for name in (meaning.split, meaning.stratum, meaning.group)
     )
+    split = split or ("train" if meaning.split else "")
     return Row(row.line, row.messages, row.text, row.chosen, row.rejected, label=row.label, tools=row.tools,
                split=split, stratum=stratum, group=group)  # fmt: skip
 

@@ -57,9 +57,9 @@ class Remarks:
         texts = [message.content for message in row.messages]
         others = [message.content for message in (*row.chosen, *row.rejected)]
         has_answer = bool(texts) and not others
-        prompt = [_plain(text) for text in (texts[:-1] if has_answer else texts)]
-        answer = _plain(texts[-1]) if has_answer else ""
-        rest = [_plain(text) for text in (row.text, *others)]
+        prompt = [plain(text) for text in (texts[:-1] if has_answer else texts)]
+        answer = plain(texts[-1]) if has_answer else ""
+        rest = [plain(text) for text in (row.text, *others)]
         self._numbers.append(number)
         self._lines.append(row.line)
         self._exact.append(hash((row.messages, row.text, row.chosen, row.rejected)))
@@ -122,7 +122,7 @@ class Remarks:
                 self._odd.append(Remark(row=row, line=line, kind=kind, reason=f"holds {shown}{tail}"))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text without what two writers of the same might differ in: case, width of letters, spaces."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)

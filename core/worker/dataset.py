@@ -1,25 +1,24 @@
-"""The rows of a run: tokenised once, split into trained and held-out, with what was left out and why."""
+"""The rows of a run: split into trained and held-out, with what was left out and why."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.config import DataSection
 from core.data.row import Problem, Row
+from core.data.split import held_out, places
 from core.errors import HoneError
-from core.worker.examples import Encoder, Examples
-from core.worker.template import ChatTemplate, Refused
+from core.worker.examples import NO_END, NOTHING_LEFT, UNROLLED, Examples
+from core.worker.template import NO_SYSTEM, NO_TOOLS, ChatTemplate, Refused
+from core.worker.tokens import Tokens
 
-CHUNK_ROWS = 256
-REPORT_SECONDS = 0.2
 MAX_PROMPTS = 16  # as many as evaluation.samples can ask for
+LONG, REPEATED, LEAKED = "longer than the limit", "repeats another row", "held out and trained"
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,54 @@ class Prompt:
 
     shown: str
     text: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of every row that was read."""
+
+    num_read: int
+    skipped: dict[str, int]
+    """Rows left out, by reason, most frequent first."""
+    num_cut: int
+    num_lost_tokens: int
+    """Beyond the length limit, in rows that were cut."""
+    num_lost_trained: int
+    num_repeats: int
+    """Rows used although they repeat another one."""
+    num_leaks: int
+    """Held-out rows used although their prompt is trained too."""
+    remarks: dict[str, int] = field(default_factory=dict)
+    """Used rows with each remark of the template and the tokenizer."""
+    learns_to_stop: bool = True
+
+    @property
+    def num_skipped(self) -> int:
+        return sum(self.skipped.values())
+
+    def in_words(self) -> list[str]:
+        """What a person should know of it, in sentences."""
+        found = []
+        if self.skipped:
+            found.append(f"{self.num_skipped:,} of {self.num_read:,} rows were skipped: {reasons(self.skipped)}.")
+        if self.num_cut:
+            found.append(
+                f"{self.num_cut:,} rows were longer than data.max_length and were cut: {self.num_lost_tokens:,} "
+                f"tokens were lost, {self.num_lost_trained:,} of them would have been trained."
+            )
+        if count := self.remarks.get(UNROLLED):
+            found.append(
+                f"{count:,} rows became one example per answer, since the chat template rewrites earlier answers."
+            )
+        if count := self.remarks.get(NO_SYSTEM):
+            found.append(f"The chat template leaves out the system message of {count:,} rows.")
+        if count := self.remarks.get(NO_TOOLS):
+            found.append(f"The chat template leaves out the tools of {count:,} rows.")
+        if not self.learns_to_stop:
+            found.append("No answer ends with an end token, so the model will not learn to stop.")
+        elif count := self.remarks.get(NO_END):
+            found.append(f"{count:,} rows have an answer that does not end with an end-of-turn token.")
+        return found
 
 
 @dataclass(frozen=True)
@@ -44,74 +91,188 @@ class Dataset:
     num_rows: int
     """Rows trained on; a long text is one row and several examples."""
     num_eval_rows: int
-    num_skipped_rows: int
+    account: Account
     warnings: list[str]
 
+    @property
+    def num_skipped_rows(self) -> int:
+        return self.account.num_skipped
 
-def read_dataset(
+
+class Chained(Sequence["Row | Problem"]):
+    """The rows of one dataset, then those of another."""
+
+    def __init__(self, first: Sequence[Row | Problem], then: Sequence[Row | Problem]) -> None:
+        self._first, self._then = first, then
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._then)
+
+    def __getitem__(self, index: int) -> Row | Problem:  # type: ignore[override]
+        number = index - len(self._first)
+        return self._first[index] if number < 0 else self._then[number]
+
+
+def make_dataset(
+    made: Tokens,
     rows: Sequence[Row | Problem],
-    encoder: Encoder,
     template: ChatTemplate,
+    data: DataSection,
     *,
-    holdout: float,
     seed: int,
-    report: Callable[[int], None] = lambda done: None,
+    in_pieces: bool = False,
 ) -> Dataset:
-    """Tokenise all rows and split them. Raises HoneError (path "data.source") when none is usable.
+    """Cut, split and judge rows that are in tokens already, as the settings of the data say.
 
-    A row is held out by the hash of its content: it stays on its side when rows are added, and equal rows
-    share a side. With two rows or more and a holdout above zero, each side has at least one.
+    A row is held out by the hash of its content, unless a column or a file says so: it stays on its side when rows
+    are added, and equal rows share a side. With two rows or more and a holdout above zero, each side has at least
+    one. Raises HoneError (path "data.source") when no row is usable, and where a policy says to stop.
     """
-    found: list[tuple[NDArray[np.int32], NDArray[np.bool_]]] = []
-    owners: list[int] = []
-    places: list[float] = []
-    used: list[int] = []
-    last_report = 0.0
-    for first in range(0, len(rows), CHUNK_ROWS):
-        chunk = rows[first : first + CHUNK_ROWS]
-        for number, (row, examples) in enumerate(zip(chunk, encoder.encode(chunk), strict=True), first):
-            if examples and isinstance(row, Row):
-                owners += [len(places)] * len(examples)
-                found += [(np.asarray(t, dtype=np.int32), np.asarray(on, dtype=np.bool_)) for t, on in examples]
-                places.append(_place(row, seed))
-                used.append(number)
-        if time.monotonic() - last_report > REPORT_SECONDS:
-            report(first + len(chunk))
-            last_report = time.monotonic()
-    report(len(rows))
-    if not found:
-        raise HoneError(_nothing_usable(encoder.skipped, len(rows)), path="data.source")
-    row_places = np.asarray(places)
-    held_rows = split(row_places, holdout)
-    is_held = held_rows[np.asarray(owners)]
-    in_hash_order = np.argsort(row_places[np.asarray(owners)], kind="stable")
+    skipped: Counter[str] = Counter()
+    lengths, limit = made.lengths, data.max_length
+    trained = made.mask()
+    sums = np.concatenate([[0], np.cumsum(trained, dtype=np.int64)])
+
+    is_bad = made.refusals >= 0
+    if is_bad.any() and data.on_invalid == "stop":
+        reason = int(made.refusals[np.flatnonzero(is_bad)[0]])
+        raise _stop("on_invalid", f"a row cannot be used: {made.details[reason]}")
+    for number in made.refusals[is_bad]:
+        skipped[made.reasons[int(number)]] += 1
+
+    is_used = ~is_bad
+    is_long = np.zeros(made.num_rows, np.bool_)
+    if not in_pieces:
+        is_long[made.rows[lengths > limit]] = True
+        if is_long.any() and data.on_long == "stop":
+            row = int(np.flatnonzero(is_long)[0])
+            longest = int(lengths[made.rows == row].max())
+            raise _stop(
+                "on_long", f"the row on line {made.lines[row]:,} has {longest:,} tokens, over data.max_length"
+            )
+        if data.on_long == "skip":
+            skipped[LONG] += int((is_used & is_long).sum())
+            is_used &= ~is_long
+        else:  # what nothing is left to learn from
+            ends = np.minimum(made.starts[:-1] + limit, made.starts[1:])
+            keeps = np.zeros(made.num_rows, np.bool_)
+            keeps[made.rows[sums[ends] - sums[made.starts[:-1]] > 0]] = True
+            skipped[NOTHING_LEFT] += int((is_used & ~keeps).sum())
+            is_used &= keeps
+
+    repeats = _repeats(made, is_used, bool(data.more))
+    if repeats.any() and data.on_duplicate == "stop":
+        row = int(np.flatnonzero(repeats)[0])
+        raise _stop("on_duplicate", f"the row on line {made.lines[row]:,} repeats an earlier one")
+    if data.on_duplicate == "skip":
+        skipped[REPEATED] += int(repeats.sum())
+        is_used &= ~repeats
+        repeats[:] = False
+    if not is_used.any():
+        raise HoneError(_nothing_usable(skipped, made.num_rows), path="data.source")
+
+    used = np.flatnonzero(is_used)
+    where = places(made.keys[used], seed)
+    is_held = np.zeros(made.num_rows, np.bool_)
+    is_held[used] = held_out(where, data.holdout, made.strata[used] if data.stratify_by else None)
+    leaks = is_held & is_used & np.isin(made.prompts, made.prompts[is_used & ~is_held]) & (made.prompts >= 0)
+    if leaks.any() and data.on_leak == "stop":
+        row = int(np.flatnonzero(leaks)[0])
+        raise _stop("on_leak", f"the row on line {made.lines[row]:,} is held out and its prompt is trained")
+    if data.on_leak == "skip":
+        skipped[LEAKED] += int(leaks.sum())
+        is_used &= ~leaks
+        leaks[:] = False
+    if not (is_used & ~is_held).any():
+        raise HoneError(
+            "No row is left to train on: all are held out; mend data.split_column.", path="data.source"
+        )
+
+    picked, begins, ends = _pieces(made, is_used, sums, limit, in_pieces)
+    examples = _examples(made, trained, begins, ends)
+    owners = made.rows[picked]
+    order_of = places(made.contents, seed)
+    in_hash_order = np.argsort(order_of[owners], kind="stable")
+    is_cut = is_used & is_long
+    lost = is_cut[made.rows] & (lengths > limit)
+    held_rows = np.flatnonzero(is_used & is_held)
+    shown = held_rows if len(held_rows) else np.flatnonzero(is_used)
+    account = Account(
+        num_read=made.num_rows,
+        skipped={reason: count for reason, count in skipped.most_common() if count},
+        num_cut=0 if in_pieces else int(is_cut.sum()),
+        num_lost_tokens=0 if in_pieces else int((lengths[lost] - limit).sum()),
+        num_lost_trained=0 if in_pieces else int(
+            (sums[made.starts[1:][lost]] - sums[made.starts[:-1][lost] + limit]).sum()
+        ),
+        num_repeats=int(repeats.sum()),
+        num_leaks=int(leaks.sum()),
+        remarks={
+            name: count for name in made.remark_names if (count := int((made.has_remark(name) & is_used).sum()))
+        },
+        learns_to_stop=bool((~made.has_remark(NO_END) & is_used).any()),
+    )  # fmt: skip
     return Dataset(
-        examples=Examples.join(found),
-        train=np.flatnonzero(~is_held),
-        held_out=in_hash_order[is_held[in_hash_order]],
-        prompts=_prompts(rows, np.asarray(used)[held_rows if held_rows.any() else ~held_rows], template),
-        num_rows=int((~held_rows).sum()),
-        num_eval_rows=int(held_rows.sum()),
-        num_skipped_rows=encoder.skipped.total(),
-        warnings=_warnings(encoder, len(rows)),
+        examples=examples,
+        train=np.flatnonzero(~is_held[owners]),
+        held_out=in_hash_order[is_held[owners][in_hash_order]],
+        prompts=_prompts(rows, shown, template),
+        num_rows=int((is_used & ~is_held).sum()),
+        num_eval_rows=len(held_rows),
+        account=account,
+        warnings=[*account.in_words(), *_split_in_words(data, is_used, is_held, made)],
     )
 
 
-def split(places: NDArray[np.float64], holdout: float) -> NDArray[np.bool_]:
-    """Which rows are held out: those whose place in [0, 1) lies below the share; never all, and not none."""
-    held = places < holdout
-    if holdout > 0 and len(places) > 1 and not held.any():
-        held[np.argmin(places)] = True
-    if held.all():
-        held[np.argmax(places)] = False
-    return held
+def reasons(skipped: dict[str, int], most: int = 5) -> str:
+    """Why rows were left out, with counts, for a sentence."""
+    listed = Counter(skipped)
+    named = [f"{reason} ({count:,})" for reason, count in listed.most_common(most)]
+    rest = listed.total() - sum(count for _, count in listed.most_common(most))
+    return ", ".join([*named, f"other reasons ({rest:,})"] if rest else named)
 
 
-def _place(row: Row, seed: int) -> float:
-    """A number in [0, 1) from a row's content and the seed."""
-    content = [[message.role, message.content] for message in row.messages] or row.text
-    digest = hashlib.sha256(json.dumps([seed, content]).encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
+def _repeats(made: Tokens, is_used: NDArray[np.bool_], is_mixed: bool) -> NDArray[np.bool_]:
+    """Used rows with the content of an earlier one. A weight shows a row several times on purpose: then rows on
+    the same line are one row."""
+    used = np.flatnonzero(is_used)
+    _, first, group = np.unique(made.contents[used], return_index=True, return_inverse=True)
+    earlier = used[first[group]]
+    found = np.zeros(made.num_rows, np.bool_)
+    found[used] = (earlier != used) & ~(is_mixed & (made.lines[earlier] == made.lines[used]))
+    return found
+
+
+def _pieces(
+    made: Tokens, is_used: NDArray[np.bool_], sums: NDArray[np.int64], limit: int, in_pieces: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Sequence, beginning and end of each example: sequences cut at the limit, or split into pieces that begin
+    with the last token of the one before, so that every trained token is trained exactly once. Pieces with nothing
+    to learn are left out."""
+    picked = np.flatnonzero(is_used[made.rows])
+    begins, ends = made.starts[:-1][picked], made.starts[1:][picked]
+    if in_pieces:
+        counts = np.maximum(1, -(-(ends - begins - 1) // (limit - 1)))
+        number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        picked, stops = np.repeat(picked, counts), np.repeat(ends, counts)
+        begins = np.repeat(begins, counts) + number * (limit - 1)
+        ends = np.minimum(begins + limit, stops)
+    else:
+        ends = np.minimum(ends, begins + limit)
+    learns = sums[ends] - sums[np.minimum(begins + 1, ends)] > 0
+    return picked[learns], begins[learns], ends[learns]
+
+
+def _examples(
+    made: Tokens, trained: NDArray[np.bool_], begins: NDArray[np.int64], ends: NDArray[np.int64]
+) -> Examples:
+    starts = np.concatenate([[0], np.cumsum(ends - begins)]).astype(np.int64)
+    if np.array_equal(starts, made.starts):
+        return Examples(made.tokens, trained, made.starts)
+    ranges = list(zip(begins.tolist(), ends.tolist(), strict=True))
+    mask = np.concatenate([trained[begin:end] for begin, end in ranges])
+    mask[starts[:-1]] = False  # what a piece begins with was trained in the one before
+    return Examples(np.concatenate([made.tokens[begin:end] for begin, end in ranges]), mask, starts)
 
 
 def _prompts(rows: Sequence[Row | Problem], numbers: NDArray[np.int64], template: ChatTemplate) -> list[Prompt]:
@@ -137,28 +298,19 @@ def _prompt(row: Row, template: ChatTemplate) -> Prompt | None:
         return None
 
 
-def _warnings(encoder: Encoder, num_rows: int) -> list[str]:
-    found = []
-    if skipped := encoder.skipped.total():
-        found.append(f"{skipped:,} of {num_rows:,} rows were skipped: {_reasons(encoder.skipped)}.")
-    if encoder.num_cut:
-        found.append(f"{encoder.num_cut:,} rows were longer than data.max_length and were cut.")
-    if encoder.num_unrolled:
-        found.append(
-            f"{encoder.num_unrolled:,} rows became one example per answer, since the chat template rewrites "
-            "earlier answers."
-        )
-    if not encoder.learns_to_stop:
-        found.append("No answer ends with an end token, so the model will not learn to stop.")
-    return found
+def _split_in_words(
+    data: DataSection, is_used: NDArray[np.bool_], is_held: NDArray[np.bool_], made: Tokens
+) -> list[str]:
+    if data.split_column and not data.holdout_source and not (is_used & is_held).any():
+        return [f"No row is held out: no value of {data.split_column} is a word such as test or validation."]
+    return []
 
 
-def _reasons(skipped: Counter[str], most: int = 5) -> str:
-    named = [f"{reason} ({count:,})" for reason, count in skipped.most_common(most)]
-    rest = skipped.total() - sum(count for _, count in skipped.most_common(most))
-    return ", ".join([*named, f"other reasons ({rest:,})"] if rest else named)
+def _stop(policy: str, what: str) -> HoneError:
+    path = f"data.{policy}"
+    return HoneError(f"The run stops, as {path} says: {what}; mend the data or change the setting.", path=path)
 
 
 def _nothing_usable(skipped: Counter[str], num_rows: int) -> str:
-    why = f": {_reasons(skipped)}" if skipped else ""
+    why = f": {reasons(skipped)}" if skipped.total() else ""
     return f"None of the {num_rows:,} rows can be trained on{why}; `hone data check` lists each with its line."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,9 @@ from transformers import PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from core.config import RunConfig
-from core.data.rows import require_objective, rows_of
+from core.data.mapping import Meaning
+from core.data.row import Problem, Row
+from core.data.rows import Rows, open_rows, require_objective, rows_of
 from core.data.source import fingerprint
 from core.errors import HoneError
 from core.events import Event, Loaded, Started, Warned
@@ -29,13 +31,15 @@ from core.sections import Full
 from core.worker import adapters, checkpoint, load, optimizer
 from core.worker.batches import Order
 from core.worker.checkpoint import Origin, Progress, Trained
-from core.worker.dataset import Dataset, read_dataset
+from core.worker.dataset import Chained, Dataset, make_dataset
 from core.worker.environment import settle, write_environment
 from core.worker.examples import Encoder
 from core.worker.gauge import Gauge
 from core.worker.losses import TokenLoss
 from core.worker.step import START_SCALE, Stepper
-from core.worker.template import ChatTemplate, ensure_template
+from core.worker.template import ChatTemplate, TrainOn, ensure_template
+from core.worker.token_cache import cached_tokens, key_of
+from core.worker.tokens import Tokens
 
 Write = Callable[[Event], None]
 PRECISIONS = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -102,6 +106,10 @@ def set_up(run: Run, write: Write) -> Setup:
             num_rows=data.num_rows,
             num_eval_rows=data.num_eval_rows,
             num_skipped_rows=data.num_skipped_rows,
+            num_read_rows=data.account.num_read,
+            skipped=data.account.skipped,
+            num_cut_rows=data.account.num_cut,
+            num_lost_tokens=data.account.num_lost_tokens,
             predicted_peak_bytes=_predict(config, base, device, data),
         )
     )
@@ -168,26 +176,35 @@ def _first_progress(config: RunConfig, compute: torch.dtype) -> Progress:
 
 
 def _read_data(config: RunConfig, tokenizer: Tokenizer, date: str, write: Write) -> Dataset:
-    rows = rows_of(config.data, config.runtime.seed)
-    require_objective(rows, config.objective.kind)
+    def read(rows: Rows, sha256: str, label: str) -> Tokens:
+        require_objective(rows, config.objective.kind)
+        key = key_of(
+            sha256,
+            tokenizer,
+            template,
+            train_on,
+            data.roles,
+            Meaning.of(data),
+            config.runtime.seed if data.more else 0,
+        )
+        return cached_tokens(
+            key, rows, encoder, lambda done: write(Working(label=label, done=done, total=len(rows), unit="rows"))
+        )
+
+    data = config.data
+    rows = rows_of(data, config.runtime.seed)
     template = ChatTemplate(tokenizer, date)
     is_pretraining = config.objective.kind == "pretrain"
-    encoder = Encoder(
-        tokenizer,
-        template,
-        max_length=config.data.max_length,
-        train_on="all" if is_pretraining else config.data.train_on,
-        roles=config.data.roles,
-        in_pieces=is_pretraining or rows.format == "text",
-    )
-    return read_dataset(
-        rows,
-        encoder,
-        template,
-        holdout=config.data.holdout,
-        seed=config.runtime.seed,
-        report=lambda done: write(Working(label="Tokenising", done=done, total=len(rows), unit="rows")),
-    )
+    train_on: TrainOn = "all" if is_pretraining else data.train_on
+    encoder = Encoder(tokenizer, template, max_length=data.max_length, train_on=train_on, roles=data.roles)
+    made = read(rows, fingerprint(data.source, data.more), "Tokenising")
+    every: Sequence[Row | Problem] = rows
+    if data.holdout_source:
+        apart = open_rows(data.holdout_source, meaning=Meaning(Meaning.of(data).mapping))
+        made = made.and_held_out(read(apart, fingerprint(data.holdout_source), "Tokenising held-out rows"))
+        every = Chained(rows, apart)
+    in_pieces = is_pretraining or rows.format == "text"
+    return make_dataset(made, every, template, data, seed=config.runtime.seed, in_pieces=in_pieces)
 
 
 def _load_base(

@@ -84,6 +84,8 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, date: str = "") -> None:
         self.source = str(tokenizer.chat_template)
+        self.date = date
+        self.is_dated = "date_string" in self.source or "strftime_now" in self.source
         self._names: dict[str, Any] = dict(tokenizer.special_tokens_map)
         if date and "date_string" in self.source:
             self._names["date_string"] = date

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tiny_models import make_tokenizer, sentences, write_chats
 
-from core.data.rows import open_rows
+from core.config import DataSection
+from core.data.row import Row
+from core.data.rows import rows_of
+from core.data.split import place
 from core.errors import HoneError
-from core.worker.dataset import Dataset, read_dataset, split
+from core.worker.dataset import Chained, Dataset, make_dataset
 from core.worker.examples import Encoder
 from core.worker.template import ChatTemplate
+from core.worker.tokens import tokenise
 
 TOKENIZER = make_tokenizer()
 
 
-def read(path: Path, holdout: float = 0.2, seed: int = 0, max_length: int = 200) -> Dataset:
+def read(path: Path | str, seed: int = 0, **settings) -> Dataset:
+    data = DataSection(**{"holdout": 0.2, "max_length": 200, **settings, "source": str(path)})
     template = ChatTemplate(TOKENIZER)
-    rows = open_rows(str(path))
-    encoder = Encoder(
-        TOKENIZER, template, max_length=max_length, train_on="answers", in_pieces=rows.format == "text"
-    )
-    return read_dataset(rows, encoder, template, holdout=holdout, seed=seed)
+    rows = rows_of(data, seed)
+    encoder = Encoder(TOKENIZER, template, max_length=data.max_length, train_on="answers")
+    made = tokenise(rows, encoder)
+    return make_dataset(made, rows, template, data, seed=seed, in_pieces=rows.format == "text")
 
 
 def texts(data: Dataset, numbers: np.ndarray) -> set[str]:
@@ -56,13 +59,6 @@ def test_another_seed_holds_out_other_rows(tmp_path: Path) -> None:
 def test_equal_rows_share_a_side(tmp_path: Path) -> None:
     data = read(write_chats(tmp_path / "a.jsonl", sentences() * 2))
     assert not texts(data, data.train) & texts(data, data.held_out)
-
-
-@given(st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=30), st.floats(0, 0.5))
-def test_a_split_is_never_all_and_with_two_rows_not_none(places: list[float], holdout: float) -> None:
-    held = split(np.asarray(places), holdout)
-    assert not held.all()
-    assert held.any() == (bool(holdout) and len(places) > 1) or not holdout
 
 
 def test_prompts_are_those_of_held_out_rows_and_end_where_the_answer_begins(tmp_path: Path) -> None:
@@ -103,3 +99,115 @@ def test_nothing_usable_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(HoneError, match=r"None of the 64 rows.*no trained token left \(64\)") as caught:
         read(write_chats(tmp_path / "a.jsonl"), max_length=8)
     assert caught.value.path == "data.source"
+
+
+def write(path: Path, rows: list[dict]) -> Path:
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return path
+
+
+def pairs(count: int = 40, **columns) -> list[dict]:
+    return [
+        {"prompt": f"Tell me about {number}.", "completion": f"The fox had {number} hats.", **columns}
+        for number in range(count)
+    ]
+
+
+def test_the_check_and_training_hold_out_the_same_rows(tmp_path: Path) -> None:
+    path = write_chats(tmp_path / "a.jsonl")
+    data = read(path, seed=5)
+    rows = list(rows_of(DataSection(source=str(path))))
+    expected = {row.messages[0].content for row in rows if isinstance(row, Row) and place(row, 5) < 0.2}
+    found = " ".join(texts(data, data.held_out))
+    assert expected and all(prompt in found for prompt in expected)
+    assert len(expected) == data.num_eval_rows
+
+
+def test_rows_of_a_file_of_their_own_are_held_out(tmp_path: Path) -> None:
+    path, apart = write(tmp_path / "a.jsonl", pairs()), write(tmp_path / "b.jsonl", [*pairs(45)[38:], {"x": 1}])
+    template, settings = ChatTemplate(TOKENIZER), DataSection(source=str(path), holdout_source=str(apart))
+    encoder = Encoder(TOKENIZER, template, max_length=99, train_on="answers")
+    both = [rows_of(DataSection(source=str(one))) for one in (path, apart)]
+    made = tokenise(both[0], encoder).and_held_out(tokenise(both[1], encoder))
+    data = make_dataset(made, Chained(*both), template, settings, seed=0)
+    assert (data.num_rows, data.num_eval_rows, data.account.num_leaks) == (40, 7, 2)
+    assert data.account.skipped == {"missing field": 1}
+    assert texts(data, data.held_out) == {one for one in texts(data, data.held_out) if "hats" in one}
+    skipping = settings.model_copy(update={"on_leak": "skip"})
+    data = make_dataset(made, Chained(*both), template, skipping, seed=0)
+    assert (data.num_rows, data.num_eval_rows) == (40, 5)
+    assert data.account.skipped == {"held out and trained": 2, "missing field": 1}
+    assert [prompt.shown for prompt in data.prompts] == [f"Tell me about {number}." for number in range(40, 45)]
+
+
+def test_a_column_holds_rows_out_and_one_that_holds_none_is_told(tmp_path: Path) -> None:
+    rows = [{**row, "set": "test" if i % 8 == 0 else ""} for i, row in enumerate(pairs())]
+    data = read(write(tmp_path / "a.jsonl", rows), split_column="set", holdout=0)
+    assert (data.num_rows, data.num_eval_rows) == (35, 5)
+    data = read(write(tmp_path / "b.jsonl", pairs(set="train")), split_column="set")
+    assert data.num_eval_rows == 0
+    assert data.warnings == ["No row is held out: no value of set is a word such as test or validation."]
+    with pytest.raises(HoneError, match="No row is left to train on"):
+        read(write(tmp_path / "c.jsonl", pairs(set="test")), split_column="set")
+
+
+def test_strata_and_groups_are_those_of_their_columns(tmp_path: Path) -> None:
+    rows = [{**row, "kind": "ab"[i % 10 == 0], "who": i // 4} for i, row in enumerate(pairs(200))]
+    path = write(tmp_path / "a.jsonl", rows)
+    data = read(path, stratify_by="kind", holdout=0.25)
+    assert data.num_eval_rows == 50
+    held = [int(text.split(" about ")[1].split(".")[0]) for text in texts(data, data.held_out)]
+    assert sum(number % 10 == 0 for number in held) == 5
+    data = read(path, group_by="who", holdout=0.25)
+    held = [int(text.split(" about ")[1].split(".")[0]) // 4 for text in texts(data, data.held_out)]
+    assert all(held.count(one) == 4 for one in held)
+
+
+def test_policies_skip_or_stop_and_name_the_line(tmp_path: Path) -> None:
+    broken = tmp_path / "a.jsonl"
+    broken.write_text("\n".join(json.dumps(row) for row in pairs()) + '\n{"prompt": "x", "completion": ""}\n')
+    assert read(broken).account.skipped == {"empty answer": 1}
+    long = write(tmp_path / "b.jsonl", [*pairs(), {"prompt": "And?", "completion": "hat " * 300}])
+    cut = read(long).account
+    assert cut.num_cut == 1
+    assert cut.num_lost_tokens - 1 == cut.num_lost_trained > 50, "the blank after the end is never trained"
+    assert read(long, on_long="skip").account.skipped == {"longer than the limit": 1}
+    twice = write(tmp_path / "c.jsonl", [*pairs(), *pairs(3)])
+    assert read(twice).account.num_repeats == 3
+    once = read(twice, on_duplicate="skip")
+    assert once.account.skipped == {"repeats another row": 3}
+    assert once.num_rows + once.num_eval_rows == 40
+    same = [{"prompt": "Who?", "completion": f"Fox {number}."} for number in range(60)]
+    leaky = write(tmp_path / "d.jsonl", same)
+    kept, left = read(leaky), read(leaky, on_leak="skip")
+    assert kept.account.num_leaks == kept.num_eval_rows > 0
+    assert (left.num_eval_rows, left.num_rows) == (0, kept.num_rows)
+    for path, policy, words in (
+        (broken, "on_invalid", "line 41: completion is empty"),
+        (long, "on_long", "line 41 has"),
+        (twice, "on_duplicate", "line 41 repeats"),
+        (leaky, "on_leak", "is held out and its prompt is trained"),
+    ):
+        with pytest.raises(HoneError, match=words) as caught:
+            read(path, **{policy: "stop"})
+        assert caught.value.path == f"data.{policy}"
+
+
+def test_rows_that_a_weight_repeats_are_no_duplicates(tmp_path: Path) -> None:
+    path, more = write(tmp_path / "a.jsonl", pairs(20)), write(tmp_path / "b.jsonl", pairs(30)[20:])
+    data = read(path, more=(f"3*{more}",), on_duplicate="skip")
+    assert data.num_rows + data.num_eval_rows == 50
+    assert data.account.skipped == {}
+
+
+def test_pieces_and_cuts_are_those_of_the_encoder(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("\n\n".join(answer for _, answer in sentences()) * 3)
+    for path, in_pieces in ((notes, True), (write_chats(tmp_path / "a.jsonl"), False)):
+        data = read(path, max_length=40, holdout=0)
+        encoder = Encoder(
+            TOKENIZER, ChatTemplate(TOKENIZER), max_length=40, train_on="answers", in_pieces=in_pieces
+        )
+        expected = [one for found in encoder.encode(list(rows_of(DataSection(source=str(path))))) for one in found]
+        found = [data.examples[number] for number in range(len(data.examples))]
+        assert [(tokens.tolist(), mask.tolist()) for tokens, mask in found] == expected

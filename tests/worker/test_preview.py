@@ -11,11 +11,9 @@ import pytest
 from tiny_models import make_model
 
 from core.config import DataSection
-from core.data import split
 from core.data.rows import open_rows
 from core.launch import worker_command, worker_environment
 from core.preview import Look, Looked, Measure, Measured, Seen, Show, decode_answer, encode
-from core.worker import dataset
 from core.worker.examples import Encoder
 from core.worker.lengths import LengthCount
 from core.worker.sight import Sight, _spread
@@ -172,8 +170,3 @@ def test_a_tokenizer_loaded_without_torch_is_the_same(tiny, data):
     sight = Sight()
     sight.look(look(tiny, data))
     assert done.stdout.strip().splitlines()[-1] == sight.show(1).model_dump_json() + " []"
-
-
-def test_the_check_and_training_hold_out_the_same_rows(chats):
-    for row in open_rows(str(chats))[:10]:
-        assert split.place(row, 5) == dataset._place(row, 5)

@@ -1,0 +1,148 @@
+"""Keeps the tokens of a dataset on disk, so that a resumed run or another try starts at once.
+
+An entry is a folder of two Arrow files with a manifest of their hashes: what is torn, old or changed is made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tokenizers
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from core import durable, places
+from core.data.row import Problem, Row
+from core.worker.examples import Encoder
+from core.worker.template import ChatTemplate
+from core.worker.tokens import ROW_NUMBERS, Tokens, tokenise
+
+LAYOUT = 1
+"""Of the files; an entry of another one is not found."""
+MOST_BYTES = 8 * 2**30
+"""Of all entries together; the ones not used for longest go first."""
+SEQUENCES, ROWS = "sequences.arrow", "rows.arrow"
+
+
+def cached_tokens(
+    key: str, rows: Sequence[Row | Problem], encoder: Encoder, report: Callable[[int], None] = lambda done: None
+) -> Tokens:
+    """The tokens of these rows: those kept under this key, else made now and kept. A full disk only costs the next
+    run its start."""
+    folder = entry_of(key)
+    if (found := read(folder)) is not None and found.num_rows == len(rows):
+        with contextlib.suppress(OSError):
+            os.utime(folder)
+        report(len(rows))
+        return found
+    made = tokenise(rows, encoder, report)
+    with contextlib.suppress(OSError, pa.ArrowException):
+        write(folder, made)
+        sweep(folder.parent)
+    return made
+
+
+def key_of(
+    data: str, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, train_on: str, *more: Any
+) -> str:
+    """The hash of all that the tokens hang on: the data with its edits (a hash), tokenizer, template, what is
+    trained, and whatever `more` there is."""
+    rust: str = tokenizer.backend_tokenizer.to_str()  # pyright: ignore[reportAttributeAccessIssue]
+    own = hashlib.sha256(rust.encode()).hexdigest()
+    parts = [
+        LAYOUT, tokenizers.__version__, data, own, tokenizer.special_tokens_map,
+        template.source, template.date if template.is_dated else "", train_on, *more,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def entry_of(key: str) -> Path:
+    """The folder of an entry."""
+    return places.cache_folder() / "tokens" / key[:40]
+
+
+def write(folder: Path, made: Tokens) -> None:
+    """Keep tokens in a folder, which appears whole or not at all. Raises OSError."""
+
+    def fill(staged: Path) -> None:
+        offsets = made.starts
+        sequences = pa.table({
+            "row": made.rows,
+            "tokens": pa.LargeListArray.from_arrays(offsets, made.tokens),
+            "spans": pa.LargeListArray.from_arrays(made.span_starts * 2, made.spans.reshape(-1)),
+        })  # fmt: skip
+        words = {name: json.dumps(getattr(made, name)).encode() for name in ("reasons", "remark_names", "details")}
+        rows = pa.table({name: getattr(made, name) for name in ROW_NUMBERS}).replace_schema_metadata(words)
+        for name, table in ((SEQUENCES, sequences), (ROWS, rows)):
+            with pa.OSFile(str(staged / name), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    durable.write_folder(folder, fill)
+
+
+def read(folder: Path) -> Tokens | None:
+    """What is kept in a folder; None where there is nothing, or nothing whole."""
+    if not durable.is_whole(folder):
+        return None
+    try:
+        with pa.OSFile(str(folder / SEQUENCES)) as file:
+            sequences = pa.ipc.open_file(file).read_all().combine_chunks()
+        with pa.OSFile(str(folder / ROWS)) as file:
+            rows = pa.ipc.open_file(file).read_all().combine_chunks()
+        words: dict[str, Any] = {
+            name: tuple(json.loads((rows.schema.metadata or {})[name.encode()]))
+            for name in ("reasons", "remark_names", "details")
+        }
+        tokens, starts = _lists(sequences, "tokens")
+        spans, span_starts = _lists(sequences, "spans")
+        numbers = {name: rows.column(name).to_numpy().astype(np.int64) for name in ROW_NUMBERS}
+        return Tokens(
+            tokens=tokens.astype(np.int32, copy=False),
+            starts=starts,
+            spans=spans.astype(np.int32, copy=False).reshape(-1, 2),
+            span_starts=span_starts // 2,
+            rows=sequences.column("row").to_numpy().astype(np.int64),
+            **numbers,
+            **words,
+        )
+    except (OSError, pa.ArrowException, KeyError, ValueError, IndexError):
+        return None
+
+
+def sweep(folder: Path, most_bytes: int = MOST_BYTES, now: float | None = None) -> None:
+    """Delete what killed writers left, and the entries not used for longest until the rest is small enough."""
+    now = time.time() if now is None else now
+    entries = []
+    for path in folder.iterdir():
+        age = now - path.stat().st_mtime
+        if path.name.startswith(durable.STAGING_PREFIX):
+            if age > 24 * 3600:  # another run may be writing it
+                shutil.rmtree(path, ignore_errors=True)
+        elif path.is_dir():
+            entries.append((age, sum(file.stat().st_size for file in path.iterdir()), path))
+    left = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries, reverse=True)[:-1]:
+        if left <= most_bytes:
+            break
+        shutil.rmtree(path, ignore_errors=True)
+        left -= size
+
+
+def _lists(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The values of a column of lists, and where each list begins in them."""
+    column = table.column(name)
+    if not column.num_chunks:
+        return np.zeros(0, np.int32), np.zeros(1, np.int64)
+    (chunk,) = column.chunks
+    return chunk.values.to_numpy(zero_copy_only=False), chunk.offsets.to_numpy().astype(np.int64)
