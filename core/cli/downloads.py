@@ -40,7 +40,7 @@ def download(options: argparse.Namespace) -> int:
         line.note("Stopped. The same command goes on where it was.")
         return INTERRUPTED
     finally:
-        process.wait()
+        process.communicate()
         line.clear()
     if failure:
         raise HoneError(failure, path="data.source" if options.data else "model.source")
