@@ -48,7 +48,8 @@ def edit_data(options: argparse.Namespace) -> int:
         )
     else:
         say(done)
-        kept = f"{whole(len(overlay.edits))} edits in {overlay.path}" if overlay.edits else "no edits left"
+        count = f"{whole(len(overlay.edits))} edit{'s' * (len(overlay.edits) != 1)}"
+        kept = f"{count} in {overlay.path}" if overlay.edits else "no edits left"
         say(f"{whole(len(rows))} rows, {kept}")
     return 0
 

@@ -92,10 +92,8 @@ def count_tokens(options: argparse.Namespace, config: RunConfig) -> Counted:
     found = f"about, from {whole(measured.num_measured)} of them" if lengths.is_sample else "all counted"
     words = [f"{whole(measured.num_rows)} rows through {config.model.source}, {found}", *lengths.in_words(limit)]
     if measured.lengths:
-        words.append(
-            f"Batches are {packed.without:.0%} padding; packed they are {packed.with_packing:.0%}, which saves "
-            f"{max(0.0, packed.saved):.0%} of the work"
-        )
+        saved = f"saves {packed.saved:.0%} of the work" if packed.saved > 0.005 else "saves nothing here"
+        words.append(f"Batches are {packed.without:.0%} padding; packing {saved}")
     if measured.reasons:
         counts = [(whole(count), reason) for reason, count in measured.reasons.items()]
         words.append("\n" + table(counts, ("ROWS LEFT OUT", "BECAUSE")))

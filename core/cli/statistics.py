@@ -69,7 +69,7 @@ def _personal_in_words(found: Statistics) -> list[str]:
         for trace in personal.listed
     ]
     return [
-        f"{whole(personal.num_rows)} rows hold what looks like personal data",
+        f"{whole(personal.num_rows)} of {whole(found.num_used)} rows hold what looks like personal data",
         "",
         table(counts, ("TIMES", "WHAT")),
         "",

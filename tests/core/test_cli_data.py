@@ -63,7 +63,7 @@ def test_personal_data_is_counted_and_never_printed(tmp_path: Path, capsys: pyte
     path.write_text(json.dumps({"prompt": "mail jane.doe@example.org", "completion": "4111 1111 1111 1111"}))
     assert main(["data", "stats", str(path), "--personal"]) == 0
     said = capsys.readouterr().out
-    assert "1 rows hold what looks like personal data" in said
+    assert "1 of 1 rows hold what looks like personal data" in said
     assert "line 1" in said
     assert "jane" not in said
     assert "1111 1111" not in said
