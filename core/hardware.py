@@ -129,8 +129,7 @@ def _nvml() -> Any:
 
 
 def _nvidia_devices(ours: frozenset[int]) -> list[Device]:
-    nvml = _nvml()
-    if nvml is None or not torch_has_cuda():
+    if not torch_has_cuda() or (nvml := _nvml()) is None:
         return []
     found = []
     for index, handle in enumerate(_visible_handles(nvml)):

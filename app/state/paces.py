@@ -46,7 +46,7 @@ class Paces(QObject):
 def _read_peaks(store: RunStore) -> tuple[PastPeak, ...]:
     from core.memory.past import read_past
 
-    return read_past(store)
+    return read_past(store.root)
 
 
 def read_paces(store: RunStore) -> tuple[Pace, ...]:

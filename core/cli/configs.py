@@ -10,7 +10,6 @@ import yaml
 
 from core.cli.output import say
 from core.config import RunConfig, field_at
-from core.data import mix
 from core.errors import HoneError
 from core.mistakes import ConfigError, Mistake
 
@@ -77,5 +76,7 @@ def anchored(config: RunConfig, folder: Path) -> RunConfig:
         if source and (place.is_file() or (place.is_dir() and path != "data.template")):
             found[path] = str(place.resolve())
     if config.data.more:
+        from core.data import mix  # loads numpy, which most verbs have no use for
+
         found["data.more"] = tuple(mix.anchored(text, folder) for text in config.data.more)
     return config.with_values(found) if found else config

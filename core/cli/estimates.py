@@ -5,20 +5,18 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+from pathlib import Path
 
 from core.cli.configs import read_config
 from core.cli.output import say, say_json, table
-from core.cli.stores import chosen_store
 from core.config import RunConfig
 from core.errors import HoneError
 from core.figures import size
-from core.gpus import find_gpu
 from core.hardware import Device, choose_device
 from core.memory.estimate import Estimate, estimate
 from core.memory.past import read_past
 from core.memory.stock import stock_estimate
 from core.memory.suggestions import Suggestion
-from core.models.catalogue import catalogue
 from core.models.facts import ModelFacts, facts_from_config, read_facts
 from core.models.source import find_model
 
@@ -40,7 +38,7 @@ def show_estimate(options: argparse.Namespace) -> int:
     config = read_config(options)
     facts = facts_of(config)
     device = planned_device(options, config)
-    past = () if options.gpu else read_past(chosen_store(options))
+    past = () if options.gpu else read_past(runs_folder(options))
     found = estimate(config, facts, device, past=past)
     stock = stock_estimate(config, facts, device)
     if options.json:
@@ -57,15 +55,29 @@ def facts_of(config: RunConfig) -> ModelFacts:
     try:
         return read_facts(find_model(config.model.source, config.model.revision).path)
     except HoneError:
+        from core.models.catalogue import catalogue
+
         for model in catalogue():
             if model.name == config.model.source:
                 return facts_from_config(model.config, model.name)
         raise
 
 
+def runs_folder(options: argparse.Namespace) -> Path:
+    """Where past runs lie; core.cli.stores tells it too, and imports what takes longer than an estimate."""
+    from core.settings import Settings
+
+    return Path(options.runs).expanduser().absolute() if options.runs else Settings.load().runs_folder
+
+
 def planned_device(options: argparse.Namespace, config: RunConfig) -> Device:
     """This machine's device, or the card of --gpu, with --budget free where that is given. Raises HoneError."""
-    device = find_gpu(options.gpu).device if options.gpu else choose_device(config.runtime.device)
+    if options.gpu:
+        from core.gpus import find_gpu
+
+        device = find_gpu(options.gpu).device
+    else:
+        device = choose_device(config.runtime.device)
     return with_budget(device, bytes_in(options.budget)) if options.budget else device
 
 

@@ -6,9 +6,8 @@ import argparse
 from typing import Any
 
 from core.cli.configs import read_config
-from core.cli.estimates import as_options, facts_of, planned_device, suggestion_document
+from core.cli.estimates import as_options, facts_of, planned_device, runs_folder, suggestion_document
 from core.cli.output import say, say_json, table
-from core.cli.stores import chosen_store
 from core.config import RunConfig
 from core.figures import count, size, whole
 from core.hardware import Device
@@ -22,7 +21,7 @@ def show_fit(options: argparse.Namespace) -> int:
     """Solve for a config, or judge the catalogue by its settings. "Nothing fits" is an answer too."""
     config = read_config(options)
     device = planned_device(options, config)
-    past = () if options.gpu else read_past(chosen_store(options))
+    past = () if options.gpu else read_past(runs_folder(options))
     if options.models:
         models = models_that_fit(config, device, past)
         say_json(_models_document(models, device)) if options.json else _say_models(models, config, device)

@@ -6,7 +6,6 @@ Knows no files; core.memory.past reads them.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,17 +60,17 @@ def calibrate(
 ) -> Calibration | None:
     """The median ratio of the runs that are like the one in question: same device, method and quantisation, and
     about as large. None with fewer than three of them."""
-    ratios = [
+    ratios = sorted(
         one.ratio
         for one in past
         if (one.device, one.method, one.quantization) == (device, method, quantization)
         and one.predicted_bytes > 0
         and 1 / ALIKE <= predicted_bytes / one.predicted_bytes <= ALIKE
         and abs(one.ratio - 1) <= MOST_CHANGE
-    ]
+    )
     if len(ratios) < FEWEST:
         return None
-    middle = statistics.median(ratios)
+    middle = (ratios[(len(ratios) - 1) // 2] + ratios[len(ratios) // 2]) / 2
     # The largest deviation seen, widened for how few were looked at: the next run may well lie beyond it.
     seen = max(abs(ratio / middle - 1) for ratio in ratios) * (1 + 2 / len(ratios))
     return Calibration(middle, max(FLOOR, DOUBT / math.sqrt(len(ratios)), seen), len(ratios))

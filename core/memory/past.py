@@ -1,55 +1,86 @@
-"""Reads what past runs of the store were expected to take and took, from the beginning and end of their events."""
+"""Reads what past runs were expected to take and took, from the beginning and end of their events.
+
+Reads the lines as plain JSON and the configs as plain YAML: `hone estimate` does this too, and the classes of runs
+and events take longer to import than all the rest of it.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
+from pathlib import Path
+from typing import Any
 
-from core.errors import HoneError
-from core.events import Started, Warned
-from core.history import History, parse
 from core.memory.calibration import PastPeak
-from core.mistakes import ConfigError
-from core.runs import Run, RunStore
+from core.yaml_text import read_yaml
 
 NEWEST = 24
 PART_BYTES = 48_000
+MOST_CONFIG = 200_000
 FEWEST_STEPS = 3
 """The optimizer's state is complete after the first step, and the worst batch has seldom come by then."""
 RAN_OUT = "Memory ran out"
 
 
-def read_past(store: RunStore) -> tuple[PastPeak, ...]:
-    """The peaks of the newest runs that say something. Reads a few files of each; not for the window's thread."""
-    found = (past_of(run) for run in store.runs()[:NEWEST])
+def read_past(runs: Path) -> tuple[PastPeak, ...]:
+    """The peaks of the newest runs in a folder of runs. Reads a few files of each; not for the window's thread."""
+    try:
+        folders = sorted((path for path in runs.iterdir() if not path.name.startswith(".")), reverse=True)
+    except OSError:  # no run yet
+        return ()
+    found = (past_of(folder) for folder in folders[:NEWEST])
     return tuple(one for one in found if one is not None)
 
 
-def past_of(run: Run) -> PastPeak | None:
+def past_of(folder: Path) -> PastPeak | None:
     """One run's peaks. None for one that took too few steps, ran out of memory, was made by another version of
     Hone, whose estimate may differ, or cannot be read."""
     try:
-        with run.events_file.open("rb") as file:
-            begin = file.read(PART_BYTES)
-            size = file.seek(0, 2)
-            file.seek(max(len(begin), size - PART_BYTES))
-            end = file.read(PART_BYTES)
-        made = json.loads(run.environment_file.read_bytes())
-        device, version = str(made["device"]["name"]), made["versions"]["hone"]
-        config = run.config
-    except (OSError, ValueError, KeyError, TypeError, ConfigError, HoneError):
+        with (folder / "environment.json").open("rb") as file:
+            made = json.loads(file.read(MOST_CONFIG))
+        if made["versions"]["hone"] != importlib.metadata.version("hone"):
+            return None
+        predicted, measured = _peaks(folder / "events.jsonl")
+        with (folder / "config.yaml").open("rb") as file:
+            config = read_yaml(file.read(MOST_CONFIG).decode())
+        method, quantization = config["method"]["kind"], config["model"]["quantization"]
+        if not (predicted and measured):
+            return None
+        return PastPeak(str(made["device"]["name"]), str(method), str(quantization), predicted, measured)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    history, predicted, has_run_out = History(), 0, False
-    is_whole = size <= len(begin) + len(end)
-    for number, part in enumerate((begin, end)):
-        first = 0 if number == 0 or is_whole else part.find(b"\n") + 1
-        for item in parse(part[first : part.rfind(b"\n") + 1].splitlines()):
-            history.add(item)
-            if isinstance(item, Started):
-                predicted = item.predicted_peak_bytes
-            has_run_out |= isinstance(item, Warned) and item.message.startswith(RAN_OUT)
-    if not (predicted and history.peak_bytes) or has_run_out or history.step < FEWEST_STEPS:
-        return None
-    if version != importlib.metadata.version("hone"):
-        return None
-    return PastPeak(device, config.method.kind, config.model.quantization, predicted, history.peak_bytes)
+
+
+def _peaks(events: Path) -> tuple[int, int]:
+    """The predicted and the measured peak in bytes; 0 for what is not known, or should not be relied on."""
+    with events.open("rb") as file:
+        begin = file.read(PART_BYTES)
+        size = file.seek(0, 2)
+        file.seek(max(len(begin), size - PART_BYTES))
+        end = file.read(PART_BYTES)
+    if size > len(begin) + len(end):
+        begin, end = begin[: begin.rfind(b"\n") + 1], end[end.find(b"\n") + 1 :]
+    predicted, measured, step = 0, 0, 0
+    for line in (begin + end).splitlines():
+        event = _event(line)
+        kind = event.get("type")
+        if kind == "started":
+            predicted = _whole(event, "predicted_peak_bytes")
+        elif kind == "warned" and str(event.get("message")).startswith(RAN_OUT):
+            return 0, 0
+        elif kind in ("step", "finished"):
+            measured, step = max(measured, _whole(event, "peak_bytes")), max(step, _whole(event, "step"))
+    return predicted, measured if step >= FEWEST_STEPS else 0
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):  # a torn line
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _whole(event: dict[str, Any], name: str) -> int:
+    value = event.get(name)
+    return value if type(value) is int and value > 0 else 0

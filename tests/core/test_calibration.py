@@ -137,7 +137,9 @@ def test_past_runs_are_read_from_the_store(tmp_path: Path, monkeypatch: pytest.M
         store, predicted=100, measured=95, version="1.0", words="Memory ran out, so 1 rows are computed at once"
     )
     (store.create(RunConfig(), "torn").events_file).write_bytes(b'{"type": "started", "pi')
-    found = read_past(store)
+    (store.create(RunConfig(), "torn").environment_file).write_text("[" * 5000)
+    found = read_past(store.root)
+    assert read_past(tmp_path / "none") == ()
     assert sorted(one.measured_bytes for one in found) == [90, 91]
     assert {(one.device, one.method, one.quantization, one.predicted_bytes) for one in found} == {
         (GPU.name, "lora", "none", 100)
