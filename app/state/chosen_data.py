@@ -29,6 +29,7 @@ class ChosenData(QObject):
         self._tickets: list[Ticket] = []
         self.source = ""
         self._config: RunConfig | None = None
+        self._is_opening = False
         self.rows: Rows | None = None
         self.report: Report | None = None
         self.error = ""
@@ -56,14 +57,15 @@ class ChosenData(QObject):
         elif _reading(config) != _reading(before):
             self.report, self.error = None, ""
             self._open()
-        elif _checking(config) != _checking(before) and self.rows is not None:
-            self._check()
+        elif _checking(config) != _checking(before) and self.rows is not None and not self._is_opening:
+            self._check()  # rows still being opened are checked once they are there
 
     def _forget(self) -> None:
         self.rows, self.report, self.error = None, None, ""
 
     def _open(self) -> None:
         self._drop()
+        self._is_opening = True
         assert self._config is not None
         work = partial(_open, self._config.data, self._config.runtime.seed)
         self._tickets = [self._background.run(self, work, self._opened, self._failed)]
@@ -74,7 +76,7 @@ class ChosenData(QObject):
             ticket.drop()
 
     def _opened(self, rows: Rows) -> None:
-        self.rows = rows
+        self.rows, self._is_opening = rows, False
         self._check()
         self.changed.emit()
 
@@ -95,7 +97,7 @@ class ChosenData(QObject):
         self.changed.emit()
 
     def _failed(self, error: HoneError) -> None:
-        self.rows, self.error = None, error.message
+        self.rows, self._is_opening, self.error = None, False, error.message
         self.changed.emit()
 
 

@@ -12,6 +12,7 @@ from app.pages.new_run.mapping_tab import MappingTab
 from app.pages.new_run.problems_tab import ProblemsTab
 from app.pages.new_run.rows_tab import RowsTab
 from app.pages.new_run.shapes import TITLES, sureness
+from app.pages.new_run.split_tab import LEAK, SplitTab
 from app.state.background import Background
 from app.state.chosen_data import ChosenData
 from app.state.data_columns import DataColumns
@@ -21,6 +22,7 @@ from app.state.problem_export import ProblemExport
 from app.state.row_lengths import RowLengths
 from app.state.row_reader import RowReader
 from app.state.row_search import RowSearch
+from app.state.split_sides import SplitSides
 from app.theme import Theme, restyle
 from app.widgets.button import Button
 from app.widgets.card import Card
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from app.pages.new_run.lengths_tab import LengthsTab
 
 TAB_HEIGHT = 272
-ROWS, COLUMNS, PROBLEMS, LENGTHS = range(4)
+ROWS, COLUMNS, PROBLEMS, LENGTHS, SPLIT = range(5)
 
 
 class DataCard(Card):
@@ -58,7 +60,7 @@ class DataCard(Card):
         self.error.setObjectName("data-error")
         self._make_chooser = lambda: DataChooser(draft, background, theme)
         self._chooser: DataChooser | None = None
-        self.tabs = Tabs(["As the model sees it", "Columns", "Problems", "Lengths"])
+        self.tabs = Tabs(["As the model sees it", "Columns", "Problems", "Lengths", "Split"])
         reader, search = RowReader(data, background), RowSearch(data, background)
         self.rows, self.problems = RowsTab(draft, reader, search, preview, theme), ProblemsTab(draft, theme)
         self.problems.opened.connect(self.show_row)
@@ -75,6 +77,9 @@ class DataCard(Card):
         self._stack.addWidget(self.problems)
         self._make_mapping = lambda: MappingTab(draft, data, self.columns, theme)
         self._mapping: MappingTab | None = None
+        sides = SplitSides(draft, data, background)
+        self._make_split = lambda: SplitTab(draft, data, self.columns, sides, reader, theme)
+        self._split: SplitTab | None = None
         self._make_lengths = lambda: _lengths_tab(draft, preview, theme)
         self._lengths: LengthsTab | None = None
         self.tabs.chosen.connect(self._open_tab)
@@ -114,8 +119,22 @@ class DataCard(Card):
             self._stack.addWidget(self._mapping)
         return self._mapping
 
+    @property
+    def split(self) -> SplitTab:
+        """The last tab, built when first opened."""
+        if self._split is None:
+            self._split = self._make_split()
+            self._split.opened.connect(self.show_row)
+            self._split.leaks_wanted.connect(self._show_leaks)
+            self._stack.addWidget(self._split)
+        return self._split
+
+    def _show_leaks(self) -> None:
+        self.tabs.choose(PROBLEMS)
+        self.problems.kinds.choose(LEAK)
+
     def _open_tab(self, index: int) -> None:
-        name = {ROWS: "rows", COLUMNS: "mapping", PROBLEMS: "problems", LENGTHS: "lengths"}[index]
+        name = {ROWS: "rows", COLUMNS: "mapping", PROBLEMS: "problems", LENGTHS: "lengths", SPLIT: "split"}[index]
         self._stack.setCurrentWidget(getattr(self, name))
 
     def show_row(self, number: int) -> None:
