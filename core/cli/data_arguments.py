@@ -19,6 +19,7 @@ def add_data_verbs(verbs: Any, add: Callable[..., Any], json: argparse.ArgumentP
     check.add_argument(
         "--export", metavar="PROBLEMS", help="write all problems, not only the first hundred, to a .csv or .jsonl"
     )
+    changes(check)
 
     show = add(looks, "show", "datasets:show_row", "one row, as it is understood", [json])
     show.add_argument("file", metavar="FILE", help=FILE)

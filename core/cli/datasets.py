@@ -7,19 +7,24 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.cli.configs import anchored, change, parsed
 from core.cli.output import ProgressLine, say, say_json, table
-from core.data.check import HOLDOUT, SEED, Report, check, no_usable_row
+from core.config import RunConfig
+from core.data.check import Report, check, no_usable_row
 from core.data.export import export_problems
+from core.data.mapping import Meaning
 from core.data.row import Problem, Row
-from core.data.rows import open_rows
+from core.data.rows import NO_MEANING, rows_of
 from core.errors import HoneError
 from core.figures import size, whole
 
 
 def check_data(options: argparse.Namespace) -> int:
     """Read every row and report. Raises HoneError for a file that holds nothing to train on."""
-    report = checked(options.file)
-    num_exported = _exported(options.file, options.export) if options.export else 0
+    config = data_config(options)
+    meaning = Meaning.of(config.data)
+    report = checked(options.file, config.data.more, meaning=meaning)
+    num_exported = _exported(options.file, options.export, config) if options.export else 0
     if options.json:
         exported = {"exported": options.export, "num_exported": num_exported} if options.export else {}
         say_json({**report.model_dump(), **exported})
@@ -33,15 +38,26 @@ def check_data(options: argparse.Namespace) -> int:
     return 0
 
 
-def _exported(source: str, target: str) -> int:
+def data_config(options: argparse.Namespace) -> RunConfig:
+    """The defaults with this data, and the changes of --set. Raises HoneError."""
+    config = RunConfig().with_value("data.source", options.file)
+    texts = dict(change(text) for text in options.changes)
+    return anchored(
+        config.with_values({path: parsed(config, path, text) for path, text in texts.items()}), Path.cwd()
+    )
+
+
+def _exported(source: str, target: str, config: RunConfig) -> int:
     """Write all problems to a file; returns how many there are. Raises HoneError."""
     line = ProgressLine()
     try:
         return export_problems(
             source,
             Path(target),
-            holdout=HOLDOUT,
-            seed=SEED,
+            holdout=config.data.holdout,
+            seed=config.runtime.seed,
+            more=config.data.more,
+            meaning=Meaning.of(config.data),
             progress=lambda done, total: line.show(f"Writing the problems: {done / total:.0%}") if done else None,
         )
     finally:
@@ -54,7 +70,8 @@ def show_row(options: argparse.Namespace) -> int:
         from core.cli.previews import show_tokens
 
         return show_tokens(options)
-    rows = open_rows(options.file)
+    config = data_config(options)
+    rows = rows_of(config.data, config.runtime.seed)
     if not 1 <= options.row <= len(rows):
         raise HoneError(f"{options.file} has {whole(len(rows))} rows; --row {options.row} is none of them.")
     row = rows[options.row - 1]
@@ -69,7 +86,7 @@ def show_row(options: argparse.Namespace) -> int:
     return 0
 
 
-def checked(source: str, more: Sequence[str] = ()) -> Report:
+def checked(source: str, more: Sequence[str] = (), *, meaning: Meaning = NO_MEANING) -> Report:
     """The report on a dataset, with progress on stderr while a large file is read. Raises HoneError."""
     line = ProgressLine()
     try:
@@ -77,6 +94,7 @@ def checked(source: str, more: Sequence[str] = ()) -> Report:
             source,
             lambda done, total: line.show(f"Reading the data: {done / total:.0%}") if done else None,
             more=more,
+            meaning=meaning,
         )
     finally:
         line.clear()
@@ -85,7 +103,8 @@ def checked(source: str, more: Sequence[str] = ()) -> Report:
 def in_words(report: Report) -> list[str]:
     """The report for people, as lines."""
     lines = [
-        f"{report.path} ({size(report.num_bytes)}), rows of kind “{report.format}”",
+        f"{report.path} ({size(report.num_bytes)}), rows of kind “{report.format}”, {report.confidence:.0%} sure: "
+        f"{report.seen}",
         f"{whole(report.num_used)} of {whole(report.num_rows)} rows can be used",
         f"A row has {whole(report.characters.median)} characters in the middle, {whole(report.characters.min)} to "
         f"{whole(report.characters.max)}",

@@ -9,7 +9,9 @@ from core.cli.datasets import checked
 from core.cli.output import note
 from core.config import RunConfig, unwise
 from core.data.check import no_usable_row
-from core.data.rows import open_rows, require_objective
+from core.data.mapping import Meaning
+from core.data.rows import open_rows, require_objective, rows_of
+from core.data.templates import read_template
 from core.errors import HoneError
 from core.figures import size
 from core.hardware import choose_device, disk_free
@@ -22,9 +24,13 @@ def check_ready(config: RunConfig, runs_folder: Path) -> Plan:
     """Look at model, data, device and disk as the worker will. Raises HoneError for what would fail; notes on
     stderr what will run and is likely not what the user wants. Returns the plan of the run."""
     facts = read_facts(find_model(config.model.source, config.model.revision).path)
-    rows = open_rows(config.data.source, config.data.more, seed=config.runtime.seed)
-    require_objective(rows, config.objective.kind)
-    report = checked(config.data.source, config.data.more)
+    data = config.data
+    read_template(data.template)
+    require_objective(rows_of(data, config.runtime.seed), config.objective.kind)
+    if data.holdout_source:
+        apart = open_rows(data.holdout_source, meaning=Meaning(Meaning.of(data).mapping))
+        require_objective(apart, config.objective.kind)
+    report = checked(data.source, data.more, meaning=Meaning.of(data))
     if not report.num_used:
         raise no_usable_row(config.data.source, report.num_rows, report.problems[0])
     device = choose_device(config.runtime.device)

@@ -56,6 +56,10 @@ class Report(BaseModel):
     sha256: str
     num_bytes: int
     format: Format
+    confidence: float = 1.0
+    """How sure the format is, from 0 to 1."""
+    seen: str = ""
+    """What speaks for it."""
     num_rows: int
     num_used: int
     num_skipped: int
@@ -110,6 +114,8 @@ def check(
         sha256=fingerprint(source, more),
         num_bytes=rows.num_bytes,
         format=rows.format,
+        confidence=rows.layout.confidence,
+        seen=rows.layout.seen,
         num_rows=len(rows),
         num_used=len(lengths),
         num_skipped=len(rows) - len(lengths),

@@ -57,8 +57,8 @@ def key_of(
 ) -> str:
     """The hash of all that the tokens hang on: the data with its edits (a hash), tokenizer, template, what is
     trained, and whatever `more` there is."""
-    rust: str = tokenizer.backend_tokenizer.to_str()  # pyright: ignore[reportAttributeAccessIssue]
-    own = hashlib.sha256(rust.encode()).hexdigest()
+    rust: Any = tokenizer.backend_tokenizer  # pyright: ignore[reportAttributeAccessIssue]
+    own = hashlib.sha256(rust.to_str().encode()).hexdigest()
     parts = [
         LAYOUT, tokenizers.__version__, data, own, tokenizer.special_tokens_map,
         template.source, template.date if template.is_dated else "", train_on, *more,

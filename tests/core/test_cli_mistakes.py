@@ -65,7 +65,7 @@ def test_empty_data(refused: Refused, tmp_path: Path) -> None:
 
 
 def test_wrong_columns(refused: Refused, tmp_path: Path) -> None:
-    file = written(tmp_path, "rows.jsonl", {"question": "Who?", "reply": "A fox."})
+    file = written(tmp_path, "rows.jsonl", {"question": "Who?", "remark": "A fox."})
     told = refused(**{"data.source": file})
     assert str(file) in told
     assert "question" in told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from core.data.split import HELD, TRAINED, digest, held_out, key, place, places
 numbers = st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=40)
 
 
-def row(text: str, **columns: str) -> Row:
+def row(text: str, **columns: Any) -> Row:
     return Row(1, (Message("user", text), Message("assistant", "Yes.")), **columns)
 
 

@@ -189,7 +189,7 @@ def test_policies_skip_or_stop_and_name_the_line(tmp_path: Path) -> None:
         (leaky, "on_leak", "is held out and its prompt is trained"),
     ):
         with pytest.raises(HoneError, match=words) as caught:
-            read(path, **{policy: "stop"})
+            read(path, 0, **{policy: "stop"})
         assert caught.value.path == f"data.{policy}"
 
 
