@@ -15,6 +15,12 @@ from core.models.layers import Linear, Shape, layers_of
 
 MAX_CONFIG_BYTES = 10_000_000
 LARGEST = 2**31 - 1
+MOST = {
+    "hidden_size": 2**18, "num_hidden_layers": 2**12, "num_attention_heads": 2**14, "num_key_value_heads": 2**14,
+    "head_dim": 2**14, "intermediate_size": 2**21, "moe_intermediate_size": 2**21, "vocab_size": 2**24,
+    "num_experts": 2**14, "num_experts_per_tok": 2**14, "shared_expert_intermediate_size": 2**21,
+}  # fmt: skip
+"""Ten times and more what the largest models have: beyond, a number is a slip, and an estimate of it nonsense."""
 TEXT_PARTS = ("text_config", "language_config", "llm_config")
 BYTES_PER_WEIGHT = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -61,7 +67,9 @@ class ModelFacts:
     dtype_on_disk: str = ""
     """Number format of most weights on disk, as torch names it: "bfloat16"."""
     quantized_on_disk: str = ""
-    """The quantisation the weights already carry on disk ("bitsandbytes", "gptq", …); empty for plain weights."""
+    """The quantisation the weights already carry on disk, such as "bitsandbytes"; empty for plain weights."""
+    num_on_disk: int = 0
+    """Parameters of the text part that the headers name; 0 without weights on disk, or for quantised ones."""
     has_chat_template: bool = False
     licence: str = ""
     """From the model card's front matter; empty when it states none."""
@@ -95,6 +103,7 @@ def read_facts(folder: Path) -> ModelFacts:
         facts,
         tensors=tensors,
         bytes_on_disk=sum(tensor.num_bytes for tensor in tensors),
+        num_on_disk=0 if facts.quantized_on_disk else _num_on_disk(tensors),
         dtype_on_disk=_most_common_dtype(tensors) or _declared_dtype(config),
         has_chat_template=_has_chat_template(folder),
         licence=_licence(folder),
@@ -137,7 +146,6 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
         layers = layers_of(family, shape, _checked(reader))
     tied = bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", bool(family and family.tied))))
     embedding = shape.vocab * shape.hidden
-    quantization = config.get("quantization_config")
     return ModelFacts(
         name=name,
         family=family_name,
@@ -160,7 +168,7 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
         experts_per_token=shape.experts_per_token,
         sliding_window=reader.whole("sliding_window", default=0, smallest=0),
         attention="sdpa" if family is None or family.sdpa else "eager",
-        quantized_on_disk=str(quantization.get("quant_method", "")) if isinstance(quantization, dict) else "",
+        quantized_on_disk=_quantized_on_disk(config, name),
     )
 
 
@@ -184,7 +192,7 @@ class _Reader:
             value = value[0]
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if type(value) is not int or not smallest <= value <= LARGEST:
+        if type(value) is not int or not smallest <= value <= MOST.get(key, LARGEST):
             shown = str(value)[:40]
             raise HoneError(f"The config.json of {self.name} gives {found} as {shown}, which cannot be; "
                             "download the model again.", path="model.source")  # fmt: skip
@@ -245,6 +253,29 @@ def _without_none(config: dict[str, Any]) -> dict[str, Any]:
 def _declared_dtype(config: dict[str, Any]) -> str:
     value = config.get("dtype") or config.get("torch_dtype") or ""
     return value if value in BYTES_PER_WEIGHT else ""
+
+
+def _quantized_on_disk(config: dict[str, Any], name: str) -> str:
+    """The method that the weights are stored with. Raises HoneError for one that cannot be trained."""
+    stated = config.get("quantization_config")
+    if stated is None:
+        return ""
+    from core.models.allowed import QUANTIZATIONS
+
+    stated = stated if isinstance(stated, dict) else {}
+    method = str(stated.get("quant_method"))
+    if "quant_method" not in stated and (stated.get("load_in_4bit") or stated.get("load_in_8bit")):
+        method = "bitsandbytes"  # older transformers named no method
+    if method not in QUANTIZATIONS:
+        raise HoneError(f"{name} is stored quantised with {method[:40]}, which cannot be trained; take the plain "
+                        "model and choose model.quantization instead.", path="model.source")  # fmt: skip
+    return method
+
+
+def _num_on_disk(tensors: tuple[Tensor, ...]) -> int:
+    from core.models.unknown import NOT_TEXT
+
+    return sum(tensor.num_elements for tensor in tensors if not any(part in tensor.name for part in NOT_TEXT))
 
 
 def _most_common_dtype(tensors: tuple[Tensor, ...]) -> str:

@@ -105,6 +105,15 @@ WRONG = [
     ({"intermediate_size": [1, 2]}, "intermediate_size as"),
     ({"num_hidden_layers": {"a": 1}}, "num_hidden_layers as"),
     ({"head_dim": 0}, "head_dim as 0"),
+    ({"hidden_size": float("nan")}, "hidden_size as nan"),
+    ({"num_hidden_layers": 100_000}, "num_hidden_layers as 100000"),
+    ({"vocab_size": 2**30}, "vocab_size as 1073741824"),
+    ({"intermediate_size": "14336"}, "intermediate_size as 14336"),
+    ({"num_experts": -1}, "num_experts as -1"),
+    ({"max_position_embeddings": -1}, "max_position_embeddings as -1"),
+    ({"quantization_config": {"quant_method": "gptq"}}, "stored quantised with gptq"),
+    ({"quantization_config": {"bits": 4}}, "stored quantised with None"),
+    ({"quantization_config": "yes"}, "stored quantised with None"),
 ]
 
 
