@@ -43,6 +43,8 @@ def add_data_verbs(verbs: Any, add: Callable[..., Any], json: argparse.ArgumentP
     what.add_argument("--add", metavar="JSON", help="add a row, given as a JSON object")
     what.add_argument("--undo", action="store_true", help="take the last edit back")
 
+    edit.add_argument("--mapping", metavar="MAP", default="{}", help="what columns are for, as in data.mapping")
+
     search = add(looks, "search", "hub_data:search_data", "find datasets on the Hugging Face Hub", [json])
     search.add_argument("words", metavar="WORDS", nargs="+", help="what their names and topics say")
 

@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 from core.cli.output import say, say_json
+from core.config import RunConfig
+from core.data.mapping import Meaning
 from core.data.overlay import read_overlay
 from core.errors import HoneError
 from core.figures import whole
@@ -22,15 +24,18 @@ def edit_data(options: argparse.Namespace) -> int:
     from core.data.source import fingerprint
 
     source = options.file
+    meaning = Meaning.of(RunConfig().with_value("data.mapping", options.mapping).data)
+    rows = open_rows(source, meaning=meaning)
     if options.exclude:
-        edits.exclude(source, [number - 1 for number in options.exclude])
+        edits.exclude(source, [number - 1 for number in options.exclude], rows)
         done = f"Left out: row {', '.join(map(str, options.exclude))}"
     elif options.set:
         number, place, text = _place(options.set)
-        edits.set_field(source, number - 1, place, edits.as_value(source, number - 1, place, text))
+        value = edits.as_value(source, number - 1, place, text, rows)
+        edits.set_field(source, number - 1, place, value, rows)
         done = f"Set: {place} of row {number}"
     elif options.add:
-        edits.add_row(source, _row(options.add))
+        edits.add_row(source, _row(options.add), rows)
         done = "Added: one row, at the end"
     else:
         undone = edits.undo(source)
@@ -40,7 +45,7 @@ def edit_data(options: argparse.Namespace) -> int:
             "add": "an added row is gone",
         }
         done = f"Undone: {what[undone.edit]}"
-    overlay, rows = read_overlay(source), open_rows(source)
+    overlay, rows = read_overlay(source), open_rows(source, meaning=meaning)
     if options.json:
         document: dict[str, Any] = {"source": source, "edits": str(overlay.path), "num_edits": len(overlay.edits)}
         say_json(

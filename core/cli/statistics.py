@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from core.cli.output import ProgressLine, say, say_json, table
+from core.data.mapping import Meaning
 from core.data.statistics import Statistics, statistics
 from core.figures import whole
 
@@ -20,6 +21,7 @@ def show_stats(options: argparse.Namespace) -> int:
             options.file,
             config.data.more,
             seed=config.runtime.seed,
+            meaning=Meaning.of(config.data),
             personal=options.personal,
             progress=lambda done, total: line.show(f"Reading the data: {done / total:.0%}") if done else None,
         )

@@ -13,9 +13,12 @@ from core.data.rows import Rows, open_rows
 from core.data.source import wrong
 
 
-def exclude(source: str, numbers: list[int]) -> Overlay:
-    """Leave these rows, counted from 0, out of training. Raises HoneError when there is no such row."""
-    rows = open_rows(source)
+def exclude(source: str, numbers: list[int], rows: Rows | None = None) -> Overlay:
+    """Leave these rows, counted from 0, out of training. Raises HoneError when there is no such row.
+
+    Here and below, `rows` are those that the numbers count, where they are open already: a run's, mixed or mapped.
+    """
+    rows = rows or open_rows(source)
     made = []
     for number in dict.fromkeys(numbers):
         _require(rows, number)
@@ -27,12 +30,12 @@ def exclude(source: str, numbers: list[int]) -> Overlay:
     return change_overlay(source, made)[0]
 
 
-def set_field(source: str, number: int, place: str, value: Any) -> Overlay:
+def set_field(source: str, number: int, place: str, value: Any, rows: Rows | None = None) -> Overlay:
     """Set a column of a row, counted from 0, or a place within one such as messages.1.content.
 
     Raises HoneError when there is no such row, it cannot be read at all, or the place is none of it.
     """
-    rows = open_rows(source)
+    rows = rows or open_rows(source)
     _require(rows, number)
     try:
         with_value(rows.tree_of(number), place, value)
@@ -43,9 +46,9 @@ def set_field(source: str, number: int, place: str, value: Any) -> Overlay:
     return change_overlay(source, [edit])[0]
 
 
-def add_row(source: str, row: dict[str, Any]) -> Overlay:
+def add_row(source: str, row: dict[str, Any], rows: Rows | None = None) -> Overlay:
     """Add a row with the columns that the others have. Raises HoneError that says what it lacks."""
-    layout = open_rows(source).layout
+    layout = (rows or open_rows(source)).layout
     try:
         formats.read_row(row, TEXT_ROW if layout == formats.PLAIN_TEXT else layout, 1)
     except RowError as bad:
@@ -60,9 +63,9 @@ def undo(source: str) -> Edit:
     return undone
 
 
-def as_value(source: str, number: int, place: str, text: str) -> Any:
+def as_value(source: str, number: int, place: str, text: str, rows: Rows | None = None) -> Any:
     """What a typed text means at a place: text where text stands or nothing does, else JSON. Raises HoneError."""
-    rows = open_rows(source)
+    rows = rows or open_rows(source)
     _require(rows, number)
     if isinstance(value_at(rows.tree_of(number), place), str | None):
         return text

@@ -33,6 +33,8 @@ class Part:
     spans: Spans
     changes: Mapping[int, Change]
     """What is changed about rows, by their number in this file."""
+    entry: int = 0
+    """Which of the mixed sources this is: one may be there twice."""
     order: NDArray[np.int64] | None = None
     """Numbers of the rows in this file as they are seen, where not each is seen once."""
 

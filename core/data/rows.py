@@ -21,11 +21,12 @@ from core.config import DataSection
 from core.data import detection, formats, mix
 from core.data.formats import Layout
 from core.data.mapping import Meaning
-from core.data.overlay import Overlay, key_of, read_overlay
+from core.data.overlay import MOST_SPACE, Overlay, key_of, read_overlay
 from core.data.part import Part, read_row, read_tree, reading
 from core.data.row import Format, Message, Problem, Row, RowError
 from core.data.source import DataFile, find_data, open_data, wrong
 from core.data.spans import ListedSpans, find_spans, first_spans
+from core.errors import HoneError
 
 __all__ = ["Message", "Problem", "Row", "Rows", "first_rows", "open_rows", "require_objective"]
 
@@ -45,11 +46,11 @@ class Rows(Sequence["Row | Problem"]):
         self.path = find_data(source)
         self._parts: list[Part] = []
         mixed = mix.parse_sources(source, more)
-        for given, name in zip(mixed, mix.names(mixed), strict=True):
-            parts = _parts(given.source, name, meaning)
+        for entry, (given, name) in enumerate(zip(mixed, mix.names(mixed), strict=True)):
+            parts = _parts(given.source, name, _fitting(given.source, meaning) if entry else meaning)
             if not sum(map(len, parts)):
                 raise wrong(f"{given.source} holds no rows; give a file with at least one.")
-            self._parts += [_weighted(part, given.weight, seed) for part in parts]
+            self._parts += [_weighted(replace(part, entry=entry), given.weight, seed) for part in parts]
         self.layout = self._parts[0].layout
         self.format: Format = _common_format(source, [part.layout.format for part in self._parts])
         self._count()
@@ -67,6 +68,15 @@ class Rows(Sequence["Row | Problem"]):
     def num_changed(self) -> int:
         """Rows that an edit leaves out, mends or adds."""
         return sum(len(p) if p.data.container == "edits" else len(p.changes) for p in self._parts)
+
+    def is_changed(self, number: int) -> bool:
+        """Whether an edit leaves a row out, mends it or added it."""
+        part, place = self._find(number)
+        return part.data.container == "edits" or part.number(place) in part.changes
+
+    def source_of(self, number: int) -> str:
+        """The source that a row is from, whose edits it has."""
+        return self._find(number)[0].source
 
     def once(self) -> Rows:
         """The same without repeats: rows that a weight shows several times are there once, the others not."""
@@ -99,13 +109,15 @@ class Rows(Sequence["Row | Problem"]):
             raise wrong(f"{part.source}, line {line}: {bad.reason}.") from None
 
     def key_of(self, number: int) -> tuple[str, int, int, int]:
-        """What edits know a row by: its key, which of equal rows it is, its bytes and its line."""
+        """What edits know a row by: its key, which of equal rows of its source it is, its bytes and its line."""
         part, place = self._find(number)
+        number = part.number(place)
         with reading(part.source, part.data) as file:
-            span = part.spans[part.number(place)]
+            span = part.spans[number]
             key, size = key_of(file, span)
-        nth = sum(self._count_alike(earlier, key, size, number) for earlier in self._parts)
-        return key, nth, size, span.line
+        before = itertools.takewhile(lambda other: other is not part, self._parts)
+        nth = sum(_alike(other, key, size, len(other.spans)) for other in before if other.entry == part.entry)
+        return key, nth + _alike(part, key, size, number), size, span.line
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -136,14 +148,6 @@ class Rows(Sequence["Row | Problem"]):
 
     def _count(self) -> None:
         self._starts = list(itertools.accumulate((len(part) for part in self._parts), initial=0))
-
-    def _count_alike(self, part: Part, key: str, size: int, before: int) -> int:
-        """Rows of a part that stand before a row and have its content."""
-        start = self._starts[next(i for i, other in enumerate(self._parts) if other is part)]
-        sizes = part.spans.sizes()[: max(0, before - start)]
-        likely = np.flatnonzero((sizes >= size) & (sizes <= size + 64))
-        with reading(part.source, part.data) as file:
-            return sum(key_of(file, part.spans[int(number)])[0] == key for number in likely)
 
 
 def open_rows(source: str, more: Sequence[str] = (), *, seed: int = 0, meaning: Meaning = NO_MEANING) -> Rows:
@@ -203,11 +207,30 @@ def _parts(source: str, name: str, meaning: Meaning) -> list[Part]:
     return found
 
 
+def _fitting(source: str, meaning: Meaning) -> Meaning:
+    """What the columns of a source that is mixed in mean: the same as those of the data, where it has them."""
+    try:
+        _layout(source, open_data(source), meaning)
+    except HoneError as error:
+        if error.path == "data.source":
+            raise
+        return NO_MEANING
+    return meaning
+
+
 def _added(source: str, name: str, layout: Layout, overlay: Overlay, seen: Counter[str]) -> Part:
     data, listed = overlay.added()
     spans = ListedSpans(listed)
     with reading(source, data) as file:
         return Part(source, _named(data, name), layout, spans, overlay.find(file, spans, seen))
+
+
+def _alike(part: Part, key: str, size: int, before: int) -> int:
+    """How many of the first rows of a file have this content."""
+    sizes = part.spans.sizes()[:before]
+    likely = np.flatnonzero((sizes >= size) & (sizes <= size + MOST_SPACE))
+    with reading(part.source, part.data) as file:
+        return sum(key_of(file, part.spans[int(number)])[0] == key for number in likely)
 
 
 def _named(data: DataFile, name: str) -> DataFile:
@@ -239,10 +262,10 @@ def _common_format(source: str, found: list[Format]) -> Format:
     kinds = set(found)
     if len(kinds) == 1:
         return found[0]
-    if "preference" in kinds:
-        other = next(kind for kind in found if kind != "preference")
+    if kinds & {"preference", "kto"}:
+        other = next(kind for kind in found if kind != found[0])
         raise wrong(
-            f"{source} is mixed with data of another kind: preference pairs and {other} rows are not learnt from "
+            f"{source} is mixed with data of another kind: {found[0]} rows and {other} rows are not learnt from "
             "together; mix in data of one kind.", path="data.more",
         )  # fmt: skip
     return "messages"

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from core.data.check import ROWS_PER_PROGRESS, Spread, spread
+from core.data.mapping import Meaning
 from core.data.personal import PersonalKind, find_personal
 from core.data.row import Format, Message, Problem, Row
-from core.data.rows import open_rows
+from core.data.rows import NO_MEANING, open_rows
 from core.data.scripts import NAMES, letters_by_script, main_script
 
 LISTED = 100
@@ -71,6 +72,7 @@ def statistics(
     more: Sequence[str] = (),
     *,
     seed: int = 0,
+    meaning: Meaning = NO_MEANING,
     personal: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Statistics:
@@ -78,7 +80,7 @@ def statistics(
 
     Raises HoneError(path="data.source") like `open_rows`.
     """
-    rows = open_rows(source, more, seed=seed).once()
+    rows = open_rows(source, more, seed=seed, meaning=meaning).once()
     lengths, letters = array("q"), np.zeros(len(NAMES), np.int64)
     formats: Counter[Format] = Counter()
     roles, scripts, turns = Counter[str](), Counter[str](), Counter[int]()

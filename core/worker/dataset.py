@@ -134,8 +134,10 @@ def make_dataset(
     sums = np.concatenate([[0], np.cumsum(trained, dtype=np.int64)])
 
     is_bad = made.refusals >= 0
-    if is_bad.any() and data.on_invalid == "stop":
-        reason = int(made.refusals[np.flatnonzero(is_bad)[0]])
+    # What an edit leaves out is meant to be.
+    stops = is_bad & ~np.isin(made.refusals, [n for n, reason in enumerate(made.reasons) if reason == "left out"])
+    if stops.any() and data.on_invalid == "stop":
+        reason = int(made.refusals[np.flatnonzero(stops)[0]])
         raise _stop("on_invalid", f"a row cannot be used: {made.details[reason]}")
     for number in made.refusals[is_bad]:
         skipped[made.reasons[int(number)]] += 1

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from core.data import mix
 from core.data.check import check
 from core.data.edits import exclude
+from core.data.mapping import Meaning
 from core.data.rows import Problem, Row, Rows, open_rows
 from core.data.source import fingerprint
 from core.errors import HoneError
@@ -129,3 +130,14 @@ def test_order_is_sorted_and_fair(weight: float, num_rows: int) -> None:
     order = mix.order(weight, num_rows, shares)
     assert abs(len(order) - weight * num_rows) <= 1
     assert (np.diff(order) >= 0).all()
+
+
+def test_a_mapping_is_of_the_data_and_of_what_has_the_same_columns(tmp_path: Path) -> None:
+    asked = [{"ask": "why", "reply": "so"}]
+    a, b = write(tmp_path / "odd.jsonl", asked), write(tmp_path / "odd2.jsonl", asked)
+    c = write(tmp_path / "plain.jsonl", pairs("c", 1))
+    meaning = Meaning((("completion", "reply"), ("prompt", "ask")))
+    rows = open_rows(a, [b, c], meaning=meaning)
+    assert [row.messages[-1].content for row in rows if isinstance(row, Row)] == ["so", "so", "of c"]
+    with pytest.raises(HoneError):
+        open_rows(c, [a], meaning=meaning)

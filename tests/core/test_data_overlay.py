@@ -14,6 +14,7 @@ import pytest
 from core import places
 from core.data.check import check
 from core.data.edits import add_row, as_value, exclude, set_field, undo
+from core.data.mapping import Meaning
 from core.data.overlay import overlay_file, read_overlay
 from core.data.rows import Problem, Row, first_rows, open_rows
 from core.data.source import fingerprint, open_data
@@ -211,3 +212,24 @@ def test_a_folder_does_not_take_edits_for_data(tmp_path: Path) -> None:
     exclude(source, [0])
     assert len(open_rows(str(tmp_path))) == 2
     assert read_overlay(str(tmp_path)).edits == ()
+
+
+def test_columns_of_any_name_are_edited_through_their_mapping(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", json.dumps({"ask": "why", "reply": "so"}))
+    meaning = Meaning((("completion", "reply"), ("prompt", "ask")))
+    set_field(source, 0, "reply", "thus", open_rows(source, meaning=meaning))
+    add_row(source, {"ask": "how", "reply": "well"}, open_rows(source, meaning=meaning))
+    with pytest.raises(HoneError):
+        add_row(source, {"ask": "how"}, open_rows(source, meaning=meaning))
+    rows = open_rows(source, meaning=meaning)
+    assert [row.messages[-1].content for row in rows if isinstance(row, Row)] == ["thus", "well"]
+
+
+def test_rows_of_a_mix_are_edited_in_their_own_source(tmp_path: Path) -> None:
+    a, b = (write(tmp_path / name, pair(1), pair(2), pair(1)) for name in ("a.jsonl", "b.jsonl"))
+    rows = open_rows(a, [f"2*{b}", b])
+    number = next(n for n in range(3, 9) if rows[n].line == 3)
+    assert rows.source_of(number) == b
+    exclude(b, [number], rows)
+    assert answers(a) == ["answer 1", "answer 2", "answer 1"]
+    assert answers(b) == ["answer 1", "answer 2", "<left out>"]
