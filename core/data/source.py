@@ -257,12 +257,13 @@ def stamp(source: str, more: Sequence[str] = ()) -> tuple[tuple[str, int, int], 
 
     found = []
     for given in parse_sources(source, more):
-        for path in (find_data(given.source), overlay_file(given.source)):
+        path = find_data(given.source)
+        for place in [path, *(_listed(path, given.source) if path.is_dir() else []), overlay_file(given.source)]:
             try:
-                status = path.stat()
+                status = place.stat()
             except OSError:  # no edits, or data that is gone, which who opens it is told
                 continue
-            found.append((f"{given.weight:g}*{path}", status.st_size, status.st_mtime_ns))
+            found.append((f"{given.weight:g}*{place}", status.st_size, status.st_mtime_ns))
     return tuple(found)
 
 

@@ -8,8 +8,9 @@ import os
 import pytest
 
 from core import places
+from core.data.edits import exclude
 from core.data.rows import open_rows
-from core.data.source import find_data, fingerprint, open_data, sample_names
+from core.data.source import find_data, fingerprint, open_data, sample_names, stamp
 from core.errors import HoneError
 
 
@@ -154,3 +155,16 @@ def test_the_fingerprint_is_sha256_and_follows_changes(tmp_path, monkeypatch):
 def test_a_bundled_dataset_needs_its_resources(tmp_path, monkeypatch):
     monkeypatch.setattr(places, "RESOURCES", tmp_path)
     assert "none in this installation" in sentence("sample:poems")
+
+
+def test_the_stamp_changes_with_data_edits_and_weights(tmp_path):
+    file = tmp_path / "rows" / "a.jsonl"
+    file.parent.mkdir()
+    file.write_text('{"text": "a"}\n{"text": "b"}')
+    found = [stamp(str(file)), stamp(str(file), [f"2*{file}"]), stamp(str(file.parent))]
+    assert found[0] == stamp(str(file))
+    exclude(str(file), [0])
+    found.append(stamp(str(file)))
+    file.write_text('{"text": "abc"}\n{"text": "b"}')
+    found += [stamp(str(file)), stamp(str(file.parent))]
+    assert len(set(found)) == 6
