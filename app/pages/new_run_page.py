@@ -79,7 +79,7 @@ class NewRunPage(QWidget):
         self.lengths = RowLengths(self.model, self.data, self.preview, background)
         self.paces = Paces(store, background)
         self.planner = Planner(draft, self.model, self.data, self.lengths, self.paces, watch)
-        self.model_card = ModelCard(draft, self.model, preferences, background, theme)
+        self.model_card = ModelCard(draft, self.model, self.planner, preferences, background, theme)
         self.data_card = DataCard(draft, self.data, self.preview, self.lengths, background, theme)
         self.method_card = MethodCard(draft, self.planner, theme)
         self.rehearsing = Rehearsing()

@@ -16,6 +16,7 @@ from app.state.row_lengths import RowLengths
 if TYPE_CHECKING:
     from core.gpus import Gpu
     from core.hardware import Device
+    from core.memory.calibration import PastPeak
     from core.plan import Plan
 
 
@@ -70,6 +71,11 @@ class Planner(QObject):
         return self.gpu.device if self.gpu is not None else self._watch.device
 
     @property
+    def past(self) -> tuple[PastPeak, ...]:
+        """The peaks of past runs on this machine; none while another card is planned for."""
+        return self._paces.peaks if self.gpu is None else ()
+
+    @property
     def longest_row(self) -> int:
         """The longest row of the data in tokens; 0 while that is not known for sure."""
         lengths = self._lengths.lengths
@@ -93,7 +99,7 @@ class Planner(QObject):
                 lengths.mean(limit) if lengths else None,
                 longest_row=self.longest_row,
                 paces=self._paces.paces,
-                past=self._paces.peaks,
+                past=self.past,
             )
         self.changed.emit()
 

@@ -14,12 +14,14 @@ from app.widgets.icon import pixmap
 
 @dataclass(frozen=True)
 class Option:
-    """`value` is what choosing it means; `note` stands at the right end."""
+    """`value` is what choosing it means; `note` stands at the right end; `tone` is the colour of a dot before it:
+    fits, tight or no, and none without one."""
 
     value: str
     name: str
     words: str = ""
     note: str = ""
+    tone: str = ""
 
 
 class OptionList(QWidget):
@@ -58,7 +60,8 @@ class OptionRow(QAbstractButton):
         self._theme, self.option = theme, option
         self.setText(option.name)
         self.setAccessibleName(option.name)
-        self.setAccessibleDescription(" ".join(filter(None, (option.words, option.note))))
+        told = {"fits": "fits", "tight": "tight", "no": "does not fit"}.get(option.tone, "")
+        self.setAccessibleDescription(" ".join(filter(None, (told, option.words, option.note))))
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -84,6 +87,11 @@ class OptionRow(QAbstractButton):
             painter.setBrush(QColor(tokens.wash if self.isChecked() else tokens.hover))
         painter.drawRoundedRect(box, 6, 6)
         left, right = 12, self.width() - 12
+        if self.option.tone:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(getattr(tokens, self.option.tone)))
+            painter.drawEllipse(QRectF(left, self.height() / 2 - 4, 8, 8))
+            left += 18
         if self.isChecked():
             painter.drawPixmap(right - 14, (self.height() - 16) // 2, pixmap("check", tokens.accent))
         right -= 26

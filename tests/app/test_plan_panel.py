@@ -110,3 +110,23 @@ def test_a_rehearsal_can_be_ended_and_a_wrong_one_says_why(page, qtbot):
     page.rehearsing.start(RunConfig().with_value("model.source", "nobody/no-such-model"), "cuda")
     qtbot.waitUntil(lambda: not page.rehearsing.is_running, timeout=WAIT_MS)
     assert "nobody/no-such-model" in page.rehearsing.error and row.words.text() == page.rehearsing.error
+
+
+def test_known_models_have_dots_by_what_the_plan_is_for(page, qtbot):
+    page.model_card._expand()
+    known = page.model_card.chooser.known
+    qtbot.waitUntil(lambda: len(known.options.rows) >= 40, timeout=WAIT_MS)
+    tones = {row.option.name: row.option.tone for row in known.options.rows}
+    assert tones["Qwen/Qwen2.5-0.5B"] == "fits" and tones["meta-llama/Llama-3.1-70B"] == "no"
+    order = [["fits", "tight", "no"].index(row.option.tone) for row in known.options.rows]
+    assert order == sorted(order)
+    assert f"{list(tones.values()).count('fits')} of {len(tones)} fit this machine" in known._about.text()
+    from core.gpus import find_gpu
+
+    page.planner.plan_for(find_gpu("B200"))
+    qtbot.waitUntil(lambda: "fit B200" in known._about.text(), timeout=WAIT_MS)
+    tones = {row.option.name: row.option.tone for row in known.options.rows}
+    assert tones["meta-llama/Llama-3.1-70B"] == "fits"
+    page.planner.plan_for(None)
+    known.options.rows[0].click()
+    assert page._draft.config.model.source == known.options.rows[0].option.value

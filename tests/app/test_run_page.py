@@ -96,6 +96,7 @@ def test_a_finished_run_offers_what_comes_next(page, store, qtbot):
     assert header.compare.property("kind") == "primary"
     assert seen(header.stop, header.save, header.sample, header.resume, header.progress) == [False] * 5
     assert page.loss.plot.marks.now is None
+    assert "under plan" in page.memory.summary.text()
     with qtbot.waitSignal(page.compare_requested) as heard:
         header.compare.click()
     assert heard.args[0].name == "poet"

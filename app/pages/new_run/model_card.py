@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
+from app.pages.new_run.known_models import KnownModels
 from app.state.background import Background
 from app.state.chosen_model import ChosenModel
 from app.state.download import Download
 from app.state.draft import Draft
+from app.state.planner import Planner
 from app.state.preferences import Preferences
 from app.theme import Theme, restyle
 from app.widgets.button import Button
@@ -29,7 +31,13 @@ class ModelCard(Card):
     """Collapsed to one line while a model is chosen and readable."""
 
     def __init__(
-        self, draft: Draft, model: ChosenModel, preferences: Preferences, background: Background, theme: Theme
+        self,
+        draft: Draft,
+        model: ChosenModel,
+        planner: Planner,
+        preferences: Preferences,
+        background: Background,
+        theme: Theme,
     ) -> None:
         super().__init__("Model", " ")
         self._draft, self._model = draft, model
@@ -40,7 +48,7 @@ class ModelCard(Card):
         self.add_to_header(self._change)
         self.error = Label("", "error", wrap=True)
         self.error.setObjectName("model-error")
-        self._make_chooser = lambda: ModelChooser(draft, preferences, background, theme)
+        self._make_chooser = lambda: ModelChooser(draft, planner, preferences, background, theme)
         self._chooser: ModelChooser | None = None
         self._facts = Pairs()
         self._facts.hide()
@@ -122,12 +130,16 @@ class ModelChooser(QWidget):
 
     chose = Signal()
 
-    def __init__(self, draft: Draft, preferences: Preferences, background: Background, theme: Theme) -> None:
+    def __init__(
+        self, draft: Draft, planner: Planner, preferences: Preferences, background: Background, theme: Theme
+    ) -> None:
         super().__init__()
         self._draft, self._preferences, self._background = draft, preferences, background
         self.download = Download()
         self.options = OptionList(theme, "Models on this machine")
         self.options.chosen.connect(self._choose)
+        self.known = KnownModels(draft, planner, background, theme)
+        self.known.chosen.connect(self._choose)
         self._folder = Button("Open a folder …").set_icon(theme, "folder")
         self._folder.clicked.connect(self._pick_folder)
         self.hub_name = QLineEdit()
@@ -157,6 +169,7 @@ class ModelChooser(QWidget):
         column.setSpacing(8)
         column.addWidget(hairline())
         column.addWidget(self.options)
+        column.addWidget(self.known)
         column.addLayout(row)
         column.addWidget(self.progress)
         column.addWidget(self.hub_error)
@@ -165,6 +178,7 @@ class ModelChooser(QWidget):
         """List the models on this machine; done on a thread, since caches can be large."""
         folders = self._preferences.settings.model_folders
         self._background.run(self, lambda: _models_here(folders), self._list)
+        self.known.look()
 
     def _list(self, options: list[Option]) -> None:
         self.options.show_options(options, self._draft.config.model.source)

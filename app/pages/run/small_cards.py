@@ -46,7 +46,10 @@ class MemoryCard(Card):
             parts.append((history.memory_bytes, "now"))
         if history.peak_bytes:
             parts.append((history.peak_bytes, "peak"))
-        self.set_summary(sizes(parts))
+        words = [sizes(parts)] if parts else []
+        if self._live.state != "live" and predicted and history.peak_bytes:
+            words.append(against_prediction(history.peak_bytes, predicted))
+        self.set_summary(" · ".join(words))
 
 
 class RateCard(Card):
@@ -95,6 +98,12 @@ class NormCard(Card):
         norms = self._live.series["grad_norm"].values
         last = float(norms[-1]) if len(norms) else math.nan
         self.set_summary(f"{last:.3g}" if math.isfinite(last) else "")
+
+
+def against_prediction(measured: int, predicted: int) -> str:
+    """How far the peak was from what was predicted: "8 % under plan"."""
+    percent = round(100 * (measured / predicted - 1))
+    return f"{abs(percent)} % {'over' if percent > 0 else 'under'} plan" if percent else "as planned"
 
 
 def sizes(parts: list[tuple[float, str]]) -> str:
