@@ -16,6 +16,7 @@ HELD_WORDS = frozenset({
     "test", "validation", "valid", "val", "dev", "development", "eval", "evaluation", "holdout", "held_out",
     "held out", "held-out",
 })  # fmt: skip
+ENCODER = json.JSONEncoder(ensure_ascii=False)
 MASK, STEP = 2**64 - 1, 0x9E3779B97F4A7C15
 
 
@@ -65,7 +66,7 @@ def held_out(
 
 def digest(content: object) -> int:
     """A number from 0 to 2**63 - 1 that stands for this content, on every machine."""
-    text = json.dumps(content, ensure_ascii=False)
+    text = ENCODER.encode(content)
     return int.from_bytes(hashlib.blake2b(text.encode(errors="replace"), digest_size=8).digest(), "big") >> 1
 
 

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from core.data.row import Problem, Row
 from core.errors import HoneError
+from core.worker.byte_places import BytePlaces, token_at
 from core.worker.template import ChatTemplate, Refused, Rendered, TrainOn
 
 Example = tuple[list[int], list[bool]]
@@ -115,6 +116,7 @@ class Encoder:
         self._end = end if isinstance(end, int) else None
         self._rust.no_truncation()
         self._rust.no_padding()
+        self._bytes = BytePlaces.of(self._rust)
         self._template = template
         self._max_length = max_length
         self._train_on: TrainOn = train_on
@@ -150,9 +152,11 @@ class Encoder:
         """The texts of rows in tokens; the one part that runs in Rust, and lets other threads go on."""
         texts = [text for texts in rendered if not isinstance(texts, str) for text in texts]
         # A template writes the start token itself; raw text gets what the tokenizer begins a text with.
-        raw = iter(self._rust.encode_batch([text.rendered.text for text in texts if text.is_raw]))
+        raw = iter(self._rust.encode_batch_fast([text.rendered.text for text in texts if text.is_raw]))
         plain = [text.rendered.text for text in texts if not text.is_raw]
-        written = iter(self._rust.encode_batch(plain, add_special_tokens=False))
+        # The fast one leaves out where tokens lie, which byte-level tokens say by themselves.
+        encode = self._rust.encode_batch_fast if self._bytes else self._rust.encode_batch
+        written = iter(encode(plain, add_special_tokens=False))
         return [next(raw if text.is_raw else written) for text in texts]
 
     def mask(self, rendered: Sequence[list[Text] | str], encodings: Sequence[Encoding]) -> list[Outcome]:
@@ -173,7 +177,7 @@ class Encoder:
             if any(not self._ends_well(one) for one in kept):
                 remarks = (*remarks, NO_END)
             self.num_unrolled += len(texts) > 1
-            self.learns_to_stop |= any(self._stops(one) for one in kept)
+            self.learns_to_stop = self.learns_to_stop or any(self._stops(one) for one in kept)
             found.append(Outcome(kept, "", (*remarks, UNROLLED) if len(texts) > 1 else remarks))
         return found
 
@@ -203,10 +207,13 @@ class Encoder:
             if self._end is not None:
                 tokens.append(self._end)
             return Encoded(tokens, ((1, max(1, len(tokens))),))
-        spans = []
+        words, spans = text.rendered.text, []
+        ends = self._bytes.ends(words, tokens) if self._bytes else None
+        if self._bytes and ends is None:
+            encoding = self._rust.encode(words, add_special_tokens=False)
         for first, last in text.rendered.spans:
-            begin = self._token_at(first, text.rendered.text, encoding, tokens)
-            end = self._token_at(last, text.rendered.text, encoding, tokens)
+            begin = self._token_at(first, words, encoding, tokens, ends)
+            end = self._token_at(last, words, encoding, tokens, ends)
             if begin is None or end is None:
                 return None
             end = end if self._train_on == "all" else self._without_tail(tokens, begin, end)
@@ -236,12 +243,16 @@ class Encoder:
         ]
         return [piece for piece in pieces if any(piece[1])]
 
-    def _token_at(self, place: int, text: str, encoding: Encoding, tokens: list[int]) -> int | None:
+    def _token_at(
+        self, place: int, text: str, encoding: Encoding, tokens: list[int], ends: NDArray[np.int64] | None
+    ) -> int | None:
         """The number of the first token at or after a character; None when a token reaches over it."""
         if place == 0:
             return 0
         if place == len(text):
             return len(tokens)
+        if ends is not None:
+            return token_at(place, text, ends)
         index = encoding.char_to_token(place)
         start = place
         if index is None and text[place] == " ":  # some tokenizers leave a token's blank out of its range

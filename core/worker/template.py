@@ -152,19 +152,15 @@ class ChatTemplate:
 
     def _by_markers(self, writing: _Writing, count: int, answers: list[int], wanted: list[int]) -> Rendered | None:
         """None when the markers do not stand around exactly the answers."""
-        pieces = re.split(f"({BEGIN}|{END})", writing.marked(count))
-        text, spans, begun = "", [], -1
-        for piece in pieces:
-            if piece == BEGIN and begun < 0:
-                begun = len(text)
-            elif piece == END and begun >= 0:
-                spans.append((begun, len(text)))
-                begun = -1
-            elif piece in (BEGIN, END):
+        first, *others = writing.marked(count).split(BEGIN)
+        text, spans = first, []
+        for piece in others:
+            inside, end, outside = piece.partition(END)
+            if not end:
                 return None
-            else:
-                text += piece
-        if begun >= 0 or len(spans) != len(answers) or text != writing.text(count):
+            spans.append((len(text), len(text) + len(inside)))
+            text += inside + outside
+        if END in text or len(spans) != len(answers) or text != writing.text(count):
             return None
         for index, (start, end) in zip(answers, spans, strict=True):
             if not _holds(text[start:end], writing.turns[index]):
@@ -308,6 +304,7 @@ def _num_same(one: str, two: str) -> int:
 def _holds(written: str, turn: dict[str, Any]) -> bool:
     """Whether the end of a message stands in what was written for it, and each tool it calls. Templates trim, and
     some move reasoning, so only the last words count, without their spaces."""
-    squeezed = "".join(written.split())
-    called = [call.get("function", call).get("name", "") for call in turn.get("tool_calls") or ()]
-    return "".join(str(turn["content"])[-80:].split()) in squeezed and all(name in written for name in called)
+    last = str(turn["content"])[-80:]
+    if last not in written and "".join(last.split()) not in "".join(written.split()):
+        return False
+    return all(call.get("function", call).get("name", "") in written for call in turn.get("tool_calls") or ())

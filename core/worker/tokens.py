@@ -20,6 +20,8 @@ from core.data.split import HELD, digest, key
 from core.worker.examples import Encoder, Outcome, Text
 
 CHUNK_ROWS = 256
+PLAIN = ["", None]
+"""What stands beside the content of most rows: no tools and no verdict."""
 REPORT_SECONDS = 0.2
 ROW_NUMBERS = ("lines", "keys", "contents", "prompts", "strata", "refusals", "remarks")
 
@@ -173,8 +175,14 @@ class _Growing:
             remarks |= 1 << self.remark_names.setdefault(name, len(self.remark_names))
         content, prompt, own, stratum = (0, -1, 0, 0)
         if isinstance(row, Row):
-            parts = [[one.role, one.content, one.more] for one in (*row.messages, *row.chosen, *row.rejected)]
-            content, own = digest([parts, row.text, row.label, row.tools]), key(row)
+            own = key(row)
+            more = [[one.role, one.content] for one in (*row.chosen, *row.rejected)]
+            beside = [*more, *(one.more for one in row.messages if one.more), row.tools, row.label]
+            content = (
+                own
+                if not row.group and own >= 0 and beside == PLAIN
+                else digest([[[one.role, one.content] for one in row.messages], row.text, beside])
+            )
             asked = row.messages if row.chosen else row.messages[:-1]
             prompt = digest([plain(message.content) for message in asked]) if asked else -1
             stratum = digest(row.stratum) if row.stratum else 0
