@@ -45,6 +45,7 @@ def _document(found: Fit, device: Device) -> dict[str, Any]:
             for one in found.largest
         },
         "changes": [suggestion_document(one) for one in found.changes],
+        "together": suggestion_document(found.together) if found.together else None,
     }
 
 
@@ -61,6 +62,10 @@ def _say_fit(found: Fit, device: Device) -> None:
             (one.title, one.amount, one.verdict, one.cost, as_options(one.changes)) for one in found.changes
         ]
         say(table(changes, ("WHAT WOULD SAVE", "PEAK", "THEN", "COSTS", "HOW")))
+    if found.together:
+        say()
+        peak, how = size(found.together.peak_bytes), as_options(found.together.changes)
+        say(f"Together they make it fit, in {peak}: {how}")
     for text in now.notes:
         say(f"Note: {text}")
 

@@ -16,6 +16,7 @@ from core.models.facts import ModelFacts, facts_from_config
 
 LENGTH, BATCH, RANK = "data.max_length", "optim.batch_size", "method.rank"
 MOST_RANK, MOST_ROWS = 4096, 4096
+MOST_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Fit:
     largest: tuple[Largest, ...]
     changes: tuple[Suggestion, ...]
     """Single changes that save memory, the best first."""
+    together: Suggestion | None = None
+    """Several of them that make the run fit where no single one does; None where not needed, or no help."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,35 @@ def fit(
         return estimate(one, facts, device, longest_row=longest, past=past, with_suggestions=False)
 
     now = estimated(config)
-    return Fit(now, tuple(_all_largest(config, facts, estimated)), tuple(smaller(config, facts, now, estimated)))
+    changes = tuple(smaller(config, facts, now, estimated))
+    needs_several = now.verdict != "fits" and all(one.verdict != "fits" for one in changes)
+    together = _together(config, facts, now, estimated) if needs_several else None
+    return Fit(now, tuple(_all_largest(config, facts, estimated)), changes, together)
+
+
+def _together(
+    config: RunConfig, facts: ModelFacts, now: Estimate, estimated: Callable[[RunConfig], Estimate]
+) -> Suggestion | None:
+    """Takes the change with the best worth again and again until the run fits."""
+    values: dict[str, Any] = {}
+    titles: list[str] = []
+    then, price = now, 0.0
+    for _ in range(MOST_TOGETHER):
+        best = next(iter(smaller(changed(config, values), facts, then, estimated)), None)
+        if best is None:
+            return None
+        values |= best.changes
+        kind = best.title.partition(" ")[0]
+        titles = [title for title in titles if title.partition(" ")[0] != kind] + [
+            best.title
+        ]  # the last of its kind
+        then, price = estimated(changed(config, values)), price + best.price
+        if then.verdict == "fits":
+            saved = now.peak_bytes - then.peak_bytes
+            return Suggestion(
+                ", ".join(titles), values, saved, "all of these", then.verdict, price, then.peak_bytes
+            )
+    return None
 
 
 def _all_largest(config: RunConfig, facts: ModelFacts, estimated: Callable[..., Estimate]) -> list[Largest]:

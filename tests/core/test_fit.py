@@ -79,6 +79,21 @@ def test_every_change_is_verified_and_takes_the_run_where_it_says() -> None:
     assert worth == sorted(worth, reverse=True)
 
 
+def test_where_no_single_change_helps_several_do_and_where_none_does_nothing_is_promised() -> None:
+    config = RunConfig().with_values({"data.max_length": 4096, "optim.batch_size": 16, "memory.loss": "full"})
+    found = fit(config, EIGHT, card(12))
+    assert found.estimate.verdict == "does not fit"
+    assert all(one.verdict != "fits" for one in found.changes)
+    assert found.together is not None
+    then = estimate(config.with_values(found.together.changes), EIGHT, card(12))
+    assert then.verdict == "fits"
+    assert then.peak_bytes == found.together.peak_bytes
+    batch = found.together.changes["optim.batch_size"] * found.together.changes["optim.accumulation"]
+    assert batch >= config.optim.batch_size * config.optim.accumulation
+    assert fit(config, EIGHT, card(2)).together is None
+    assert fit(RunConfig(), FACTS["Qwen/Qwen2.5-0.5B"], card(24)).together is None
+
+
 def test_the_same_effective_batch_is_kept() -> None:
     config = RunConfig().with_values({"optim.batch_size": 16, "optim.accumulation": 3})
     halved = next(one for one in fit(config, EIGHT, card(24)).changes if "optim.batch_size" in one.changes)
