@@ -42,6 +42,11 @@ class ChosenData(QObject):
     def is_reading(self) -> bool:
         return self.report is None and not self.error
 
+    def read_again(self) -> None:
+        """Read again after an edit; the rows as they were stay in sight until then."""
+        self.report, self.error = None, ""
+        self._open()
+
     def look_again(self) -> None:
         """Read again, as after the file was mended."""
         self._forget()

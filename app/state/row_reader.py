@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from core.data.row import Problem, Row
     from core.data.rows import Rows
 
+LEFT_OUT = "left out"
+"""The kind of problem that a row is which an edit excludes."""
 KEPT_LETTERS = 8_000_000
 MOST_AT_ONCE = 96
 """Rows read in one go; a flick of the wheel passes more, and those passed are never read."""
@@ -32,7 +35,7 @@ class RowReader(QObject):
         super().__init__()
         self._data, self._background = data, background
         self._rows: Rows | None = None
-        self._kept: OrderedDict[int, tuple[Row | Problem, int]] = OrderedDict()
+        self._kept: OrderedDict[int, Read] = OrderedDict()
         self._num_letters = 0
         self._wanted: Sequence[int] = ()
         self._first = -1
@@ -46,7 +49,11 @@ class RowReader(QObject):
     def row(self, number: int) -> Row | Problem | None:
         """A row that has been read already, counted from 0."""
         found = self._kept.get(number)
-        return found[0] if found else None
+        return found.row if found else None
+
+    def read(self, number: int) -> Read | None:
+        """The same, with what edits did to it."""
+        return self._kept.get(number)
 
     @property
     def source(self) -> str:
@@ -82,13 +89,13 @@ class RowReader(QObject):
             return
         self._ticket = self._background.run(self, lambda: _read(rows, missing), self._take, self._fail)
 
-    def _take(self, found: list[tuple[int, Row | Problem, int]]) -> None:
+    def _take(self, found: list[tuple[int, Read]]) -> None:
         self._ticket = None
-        for number, row, letters in found:
-            self._kept[number] = row, letters
-            self._num_letters += letters
+        for number, read in found:
+            self._kept[number] = read
+            self._num_letters += read.letters
         while self._num_letters > KEPT_LETTERS and len(self._kept) > MOST_AT_ONCE:
-            self._num_letters -= self._kept.popitem(last=False)[1][1]
+            self._num_letters -= self._kept.popitem(last=False)[1].letters
         self.arrived.emit()
         self._read()
 
@@ -97,13 +104,37 @@ class RowReader(QObject):
         self._ticket, self._wanted, self._first = None, (), -1
 
 
-def _read(rows: Rows, numbers: list[int]) -> list[tuple[int, Row | Problem, int]]:
-    """Each row with its number and its size in letters; a stretch of neighbours is read in one go."""
+@dataclass(frozen=True)
+class Read:
+    """A row as it was read, and what edits did to it. `words` are those of a row that was left out."""
+
+    row: Row | Problem
+    letters: int
+    is_changed: bool = False
+    words: str = ""
+
+
+def _read(rows: Rows, numbers: list[int]) -> list[tuple[int, Read]]:
+    """Each row by its number; a stretch of neighbours is read in one go."""
     if numbers[-1] - numbers[0] == len(numbers) - 1:
         found = rows[numbers[0] : numbers[-1] + 1]
     else:
         found = [rows[number] for number in numbers]
-    return [(number, row, _letters(row)) for number, row in zip(numbers, found, strict=True)]
+    has_edits = rows.num_changed > 0
+    read = []
+    for number, row in zip(numbers, found, strict=True):
+        is_left_out = getattr(row, "kind", "") == LEFT_OUT
+        words = _first_text(rows.tree_of(number)) if is_left_out else ""
+        is_changed = has_edits and rows.is_changed(number)
+        read.append((number, Read(row, _letters(row) + len(words), is_changed, words)))
+    return read
+
+
+def _first_text(tree: dict[str, Any]) -> str:
+    """The first words in a row that is left out."""
+    from core.data.columns import as_sample
+
+    return next((as_sample(value) for value in tree.values() if isinstance(value, str | list) and value), "")
 
 
 def _letters(row: Row | Problem) -> int:

@@ -16,6 +16,7 @@ from app.pages.new_run.split_tab import LEAK, SplitTab
 from app.state.background import Background
 from app.state.chosen_data import ChosenData
 from app.state.data_columns import DataColumns
+from app.state.data_edits import DataEdits
 from app.state.draft import Draft
 from app.state.preview import Preview
 from app.state.problem_export import ProblemExport
@@ -62,7 +63,11 @@ class DataCard(Card):
         self._chooser: DataChooser | None = None
         self.tabs = Tabs(["As the model sees it", "Columns", "Problems", "Lengths", "Split"])
         reader, search = RowReader(data, background), RowSearch(data, background)
-        self.rows, self.problems = RowsTab(draft, reader, search, preview, theme), ProblemsTab(draft, theme)
+        edits = DataEdits(data, background)
+        self.rows, self.problems = (
+            RowsTab(draft, data, reader, search, edits, preview, theme),
+            ProblemsTab(draft, theme),
+        )
         self.problems.opened.connect(self.show_row)
         self.problems.lengths_wanted.connect(lambda: self.tabs.choose(LENGTHS))
         self._export = ProblemExport(draft, background)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 from app.state.row_reader import RowReader
 from app.state.row_search import MOST_FOUND, RowSearch
 from app.theme import Theme
+from app.widgets.button import Button
 from app.widgets.label import ElidedLabel
 from app.widgets.number_box import NumberBox, Range
 from app.widgets.row_list import Line, RowList
@@ -28,6 +29,9 @@ class RowBrowser(QWidget):
     """`chosen` carries the number of the row a person moved to, counted from 0."""
 
     chosen = Signal(int)
+    menu_wanted = Signal(int, object)
+    """The number of a row and a place on the screen."""
+    delete_pressed = Signal(int)
 
     def __init__(self, reader: RowReader, search: RowSearch, theme: Theme) -> None:
         super().__init__()
@@ -47,15 +51,21 @@ class RowBrowser(QWidget):
         self.list = RowList(theme, self._line)
         self.list.sighted.connect(reader.want)
         self.list.chosen.connect(self._choose)
+        self.list.menu_wanted.connect(self.menu_wanted)
+        self.list.delete_pressed.connect(self.delete_pressed)
+        self.more = Button("", "mini", tip="Edit rows", name="Edit rows").set_icon(theme, "more")
+        self.more.clicked.connect(
+            lambda: self.menu_wanted.emit(self.number, self.more.mapToGlobal(self.more.rect().bottomLeft()))
+        )
         self.box = NumberBox(OneByOne(1, 1, is_whole=True))
         self.box.setAccessibleName("Row")
         self.box.edited.connect(lambda number: self.go_to(int(number) - 1))
         self.count = ElidedLabel("", "small")
         foot = QHBoxLayout()
-        foot.setSpacing(8)
-        foot.addWidget(ElidedLabel("Row", "small"))
+        foot.setSpacing(6)
         foot.addWidget(self.box)
         foot.addWidget(self.count, 1)
+        foot.addWidget(self.more)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -82,7 +92,7 @@ class RowBrowser(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         digits = self.fontMetrics().horizontalAdvance(whole(max(1, len(self._reader))))
-        self.box.setFixedWidth(min(digits + 52, self.width() // 2))
+        self.box.setFixedWidth(min(digits + 46, self.width() // 2))
 
     def _choose(self, number: int) -> None:
         self.box.show_value(number + 1)
@@ -114,8 +124,13 @@ class RowBrowser(QWidget):
         return f"first {number}" if len(found) >= MOST_FOUND else number
 
     def _line(self, number: int) -> Line | None:
-        row = self._reader.row(number)
-        return None if row is None else line_of(row)
+        read = self._reader.read(number)
+        if read is None:
+            return None
+        if read.words:
+            return Line(read.words, "excluded")
+        line = line_of(read.row)
+        return Line(line.words, "changed") if read.is_changed and not line.tone else line
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from core.data.row import Format
 
 
+ROLE_ORDER = ("system", "messages", "prompt", "completion", "text", "chosen", "rejected", "label")
+
+
 @dataclass(frozen=True)
 class Shape:
     """A format's name for people, and its roles: those it needs, and those that may be left empty."""
@@ -22,8 +25,7 @@ class Shape:
     @property
     def roles(self) -> tuple[str, ...]:
         """In the order a conversation has them."""
-        order = ("system", "messages", "prompt", "completion", "text", "chosen", "rejected", "label")
-        return tuple(sorted((*self.needed, *self.optional), key=order.index))
+        return tuple(sorted((*self.needed, *self.optional), key=ROLE_ORDER.index))
 
 
 SHAPES: dict[str, Shape] = {
