@@ -39,9 +39,12 @@ class Span(NamedTuple):
     flaw: str = ""
 
 
-def in_list(file: BinaryIO, begin: int, num_bytes: int) -> Iterator[Span]:
-    """The values of one JSON list that begins at the first bracket from `begin` on."""
-    start, start_line, line, depth, in_string, closed = -1, 1, 1, 0, False, False
+def in_list(
+    file: BinaryIO, begin: int, num_bytes: int, line: int = 1, *, is_inner: bool = False
+) -> Iterator[Span]:
+    """The values of one JSON list that begins at the first bracket from `begin` on, which is on `line`. What comes
+    after the list is a flaw, unless it `is_inner`: then an object is around it."""
+    start, start_line, depth, in_string, closed = -1, line, 0, False, False
     for offset, block in _blocks(file, begin):
         at = block.index(b"[") + 1 if offset == begin else 0
         counted = 0
@@ -56,6 +59,8 @@ def in_list(file: BinaryIO, begin: int, num_bytes: int) -> Iterator[Span]:
             if start < 0:
                 line += block.count(b"\n", counted, here)
                 start, start_line, counted, at = offset + here, line, here, here
+                if closed and is_inner:
+                    return
                 if closed:
                     yield Span(start, start, line, "text follows the end of the list")
                     return

@@ -54,15 +54,19 @@ OTHER_KINDS = {
     b"version https://git-lfs": "a Git LFS pointer and not the data, which git lfs pull fetches",
 }
 TAR_MARK = slice(257, 262)
+INNER_LIST = re.compile(
+    rb'\{\s*"(?:data|rows|examples|items|records|instances|samples|dataset|train|training)"\s*:\s*\[(?=\s*\{)'
+)
+"""How an object begins that holds nothing but a list of rows, to the list's bracket."""
 WEB_PAGES = (b"<!doctype html", b"<html")
 
-Container = Literal["lines", "list", "sequence", "text", "table", "edits"]
+Container = Literal["lines", "list", "inner list", "sequence", "text", "table", "edits"]
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of rows: one JSON object per line, one JSON list of objects, JSON objects in sequence over any lines,
-    plain text, a table of text, or rows added by edits."""
+    """A file of rows: a JSON object on each line, a JSON list of objects, such a list within an object, objects in
+    sequence over any lines, plain text, a table of text, or rows added by edits."""
 
     path: Path
     container: Container
@@ -197,6 +201,9 @@ def _look_at(path: Path, source: str, head: bytes, size: int) -> DataFile:
         return _table(path, source, head[start:], start, size)
     if body[:1] == b"[" and body[1:].lstrip()[:1] in (b"{", b"]", b""):
         return DataFile(path, "list", start, size)
+    if inner := INNER_LIST.match(body):
+        place = head.index(body[:64], start) + inner.end() - 1
+        return DataFile(path, "inner list", place, size, line=1 + head.count(b"\n", 0, place))
     if body[:1] == b"{" or suffix in JSON_SUFFIXES:
         return DataFile(path, "sequence" if _is_sequence(body) else "lines", start, size)
     raise wrong(f"{source} is neither JSON nor named as text; {READABLE}.")

@@ -91,8 +91,8 @@ def first_spans(file: BinaryIO, data: DataFile, count: int) -> list[Span]:
 
 def iterate_spans(file: BinaryIO, data: DataFile) -> Iterator[Span]:
     """Every row of a file, one after another."""
-    if data.container == "list":
-        return in_list(file, data.start, data.num_bytes)
+    if data.container in ("list", "inner list"):
+        return in_list(file, data.start, data.num_bytes, data.line, is_inner=data.container == "inner list")
     if data.container == "sequence":
         return in_sequence(file, data.start, data.num_bytes)
     return {"lines": _in_lines, "text": _in_text, "table": _in_table}[data.container](file, data)

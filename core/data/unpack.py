@@ -31,6 +31,10 @@ MOST_RATIO = 200
 """Text shrinks to a fifth, tables of numbers to a fiftieth; what is far beyond is made to fill disks."""
 MOST_FILES = 10_000
 ROWS_AT_ONCE = 512
+DAMAGE = (
+    zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, struct.error, ValueError, OverflowError, LookupError,
+)  # fmt: skip
+"""What zipfile raises over an archive that was changed."""
 
 
 class Packed(Exception):  # noqa: N818
@@ -98,7 +102,7 @@ def _zip(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str,
                 with archive.open(member) as packed:
                     _copy(packed, target / name, path.stat().st_size)
                 found.append((member.filename if len(wanted) > 1 else "", name))
-    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, struct.error, ValueError, OverflowError):
+    except DAMAGE:
         raise Packed("is a damaged zip archive; get it again") from None
     except (RuntimeError, NotImplementedError):
         raise Packed("is a zip archive with a password, or packed in a way that cannot be opened here") from None
@@ -142,13 +146,16 @@ def _table(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[st
     try:
         with (target / "rows.jsonl").open("w", encoding="utf-8", errors="replace") as file:
             for batch in _batches(path):
+                # Else a damaged file's word on its own lengths is taken, and the whole process crashes.
+                batch.validate(full=True)
                 for row in batch.to_pylist():
                     file.write(json.dumps(row, ensure_ascii=False, default=_as_text) + "\n")
                 _require_space(target)
     except (pa.ArrowException, ValueError, OSError) as error:
         if getattr(error, "errno", None) is not None:
             raise  # the disk's, not the table's
-        raise Packed(f"is a damaged table ({str(error).splitlines()[0][:120]}); get it again") from None
+        why = (str(error).splitlines() or ["it cannot be read"])[0].rstrip(".")[:120]
+        raise Packed(f"is a damaged table ({why}); get it again") from None
     return [("", "rows.jsonl")]
 
 

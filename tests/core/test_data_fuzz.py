@@ -84,6 +84,7 @@ EDITS = b"".join(
 READERS: dict[str, tuple[str, list[bytes], str]] = {
     "lines": ("a.jsonl", [LINES, "\n".join(map(json.dumps, CHATS)).encode()], "json"),
     "list": ("a.json", [json.dumps(TREES, indent=1).encode(), json.dumps(CHATS).encode()], "json"),
+    "inner list": ("a.json", [json.dumps({"data": TREES, "n": [1]}, indent=1).encode()], "json"),
     "sequence": ("a.json", ["\n".join(json.dumps(tree, indent=1) for tree in TREES).encode(), LINES[:-5]], "json"),
     "text": ("a.md", ["# Hat\n\nOnce é 🦊.\n\n".encode() * 30, b"word " * 900], "text"),
     "csv": ("a.csv", [TABLE, TABLE.replace(b",", b";"), b"sep=;\n" + TABLE.replace(b",", b";")], "table"),

@@ -168,3 +168,11 @@ def test_the_stamp_changes_with_data_edits_and_weights(tmp_path):
     file.write_text('{"text": "abc"}\n{"text": "b"}')
     found += [stamp(str(file)), stamp(str(file.parent))]
     assert len(set(found)) == 6
+
+
+def test_rows_within_an_object_have_their_lines(tmp_path):
+    (tmp_path / "a.json").write_text(' {\n "data": [\n  {"text": "a"},\n\n  {"text": 1}\n ],\n "version": 2\n}\n')
+    found = list(open_rows(str(tmp_path / "a.json")))
+    assert [(row.line, type(row).__name__) for row in found] == [(3, "Row"), (5, "Problem")]
+    (tmp_path / "b.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}]}\n')
+    assert open_data(str(tmp_path / "b.jsonl"))[0].container == "lines"

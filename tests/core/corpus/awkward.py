@@ -24,7 +24,7 @@ TEXT = '{"text": "Once there was a hat."}'
 
 
 class Awkward(NamedTuple):
-    """A file, how it is made, and its outcome: rows used and left out by reason, or "!" and part of the sentence."""
+    """A file, how it is made, and what comes of it: rows used and left out, or "!" and part of the sentence."""
 
     name: str
     content: Content
@@ -92,6 +92,20 @@ def _arrow(place: Path) -> None:
     table = pa.table({"text": ["one", "two", None]})
     with pa.OSFile(str(place), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
         writer.write_table(table)
+
+
+def _arrow_beyond_its_end(place: Path) -> None:
+    """Its texts begin and end where there is nothing: pyarrow, unless told to look, reads there and dies."""
+    _arrow(place)
+    right, wrong = struct.pack("<4i", 0, 3, 6, 6), struct.pack("<4i", 0, 3, 2**30, 2**30)
+    content = place.read_bytes()
+    assert right in content
+    place.write_bytes(content.replace(right, wrong))
+
+
+def _nameless(content: bytes) -> bytes:
+    """A zip whose member has lost its name."""
+    return content.replace(b"a.jsonl", b"\0" * 7)
 
 
 def _folder(*files: tuple[str, bytes | str]) -> Callable[[Path], None]:
@@ -173,7 +187,10 @@ FILES = (
             "!a list where an object"),
     Awkward("list-of-texts.json", '["Once there was a hat.", "It was warm."]', "!a list where an object"),
     Awkward("numbers.jsonl", "1\n2\n3\n", "!a number where an object"),
-    Awkward("rows-within-an-object.json", f'{{"data": [{PAIR}, {PAIR}]}}', "!columns data"),
+    Awkward("rows-within-an-object.json", f'{{"data": [{PAIR}, {PAIR}]}}', "2 used"),
+    Awkward("rows-deep-within-an-object.json", f'{{\n "train":\n [\n{PAIR},\n{{"prompt": 3}}], "version": [2]}}',
+            "1 used, 1 missing field"),
+    Awkward("rows-within-that-break-off.json", f'{{"data": [{PAIR}, {PAIR[:20]}', "1 used, 1 invalid JSON"),
     Awkward("one-object.json", '{\n "text": "a"\n}\n', "1 used"),
     Awkward("trailing-comma.jsonl", '{"text": "a",}\n' + TEXT, "1 used, 1 invalid JSON"),
     Awkward("trailing-comma.json", f"[{PAIR}, {PAIR},]", "2 used"),
@@ -251,6 +268,7 @@ FILES = (
     Awkward("zip-in-zip.zip", _nested_zip(), "!within"),
     Awkward("locked.zip", _locked(_zip(("a.jsonl", PAIR))), "!password"),
     Awkward("cut.zip", _zip(("a.jsonl", (PAIR + "\n") * 100))[:-30], "!damaged zip"),
+    Awkward("nameless.zip", _nameless(_zip(("a.jsonl", PAIR))), "!damaged zip"),
     Awkward("two-kinds.zip", _zip(("a.jsonl", PAIR), ("b.csv", "prompt,completion\nc,d\ne\n")),
             "2 used, 1 ragged row"),
     Awkward("pictures.zip", _zip(("a.png", b"\x89PNG")), "!without a file"),
@@ -265,6 +283,7 @@ FILES = (
     Awkward("cut.parquet", _cut_parquet, "!damaged table"),
     Awkward("parquet-under.json", _parquet({"text": ["a", "b"]}), "2 used"),
     Awkward("stream.arrow", _arrow, "2 used, 1 not text"),
+    Awkward("beyond-its-end.arrow", _arrow_beyond_its_end, "!damaged table"),
     Awkward("json-under.parquet", PAIR, "1 used"),
     Awkward("only-the-mark.parquet", b"PAR1", "!damaged table"),
     # Folders and things that are no files
