@@ -39,6 +39,7 @@ from app.state.planner import Planner
 from app.state.preferences import Preferences
 from app.state.preview import Preview
 from app.state.rehearsing import Rehearsing
+from app.state.remedy import Remedy
 from app.state.row_lengths import RowLengths
 from app.theme import PAGE_MARGIN, PLAN_WIDTH, Theme, restyle
 from app.widgets.button import Chip
@@ -82,8 +83,9 @@ class NewRunPage(QWidget):
         self.model_card = ModelCard(draft, self.model, self.planner, preferences, background, theme)
         self.data_card = DataCard(draft, self.data, self.preview, self.lengths, background, theme)
         self.method_card = MethodCard(draft, self.planner, theme)
+        self.remedy = Remedy(self.planner, draft, background)
         self.rehearsing = Rehearsing()
-        self.plan = PlanPanel(self.planner, draft, self.rehearsing, theme)
+        self.plan = PlanPanel(self.planner, draft, self.remedy, self.rehearsing, theme)
         self._lay_out()
         self._connect()
         self._show(draft.config)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.gpus import Gpu
     from core.hardware import Device
     from core.memory.calibration import PastPeak
+    from core.models.facts import ModelFacts
     from core.plan import Plan
 
 
@@ -69,6 +70,11 @@ class Planner(QObject):
     def device(self) -> Device | None:
         """What is planned for; None until this machine has been looked at."""
         return self.gpu.device if self.gpu is not None else self._watch.device
+
+    @property
+    def facts(self) -> ModelFacts | None:
+        """Of the chosen model; None while they are being read, or cannot be."""
+        return self._model.facts
 
     @property
     def past(self) -> tuple[PastPeak, ...]:

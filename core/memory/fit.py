@@ -67,15 +67,20 @@ def fit(
 
     now = estimated(config)
     changes = tuple(smaller(config, facts, now, estimated))
-    needs_several = now.verdict != "fits" and all(one.verdict != "fits" for one in changes)
-    together = _together(config, facts, now, estimated) if needs_several else None
+    together = _together(config, facts, now, changes, estimated)
     return Fit(now, tuple(_all_largest(config, facts, estimated)), changes, together)
 
 
 def _together(
-    config: RunConfig, facts: ModelFacts, now: Estimate, estimated: Callable[[RunConfig], Estimate]
+    config: RunConfig,
+    facts: ModelFacts,
+    now: Estimate,
+    changes: Sequence[Suggestion],
+    estimated: Callable[[RunConfig], Estimate],
 ) -> Suggestion | None:
     """Takes the change with the best worth again and again until the run fits."""
+    if any(one.verdict == "fits" for one in (now, *changes)):
+        return None
     values: dict[str, Any] = {}
     titles: list[str] = []
     then, price = now, 0.0
@@ -95,6 +100,20 @@ def _together(
                 ", ".join(titles), values, saved, "all of these", then.verdict, price, then.peak_bytes
             )
     return None
+
+
+def remedy(
+    config: RunConfig, facts: ModelFacts, device: Device, *, longest_row: int = 0, past: Sequence[PastPeak] = ()
+) -> Suggestion | None:
+    """Several changes that make a run fit that no single one makes fit; None where that is not needed, or no help.
+    Takes some dozen estimates: not for the window's thread."""
+
+    def estimated(one: RunConfig) -> Estimate:
+        return estimate(one, facts, device, longest_row=longest_row, past=past, with_suggestions=False)
+
+    now = estimated(config)
+    changes = smaller(config, facts, now, estimated)
+    return _together(config, facts, now, changes, estimated)
 
 
 def _all_largest(config: RunConfig, facts: ModelFacts, estimated: Callable[..., Estimate]) -> list[Largest]:

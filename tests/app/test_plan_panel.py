@@ -130,3 +130,17 @@ def test_known_models_have_dots_by_what_the_plan_is_for(page, qtbot):
     page.planner.plan_for(None)
     known.options.rows[0].click()
     assert page._draft.config.model.source == known.options.rows[0].option.value
+
+
+def test_where_no_single_change_helps_one_press_makes_it_fit(page, qtbot, make_llama):
+    values = {"model.source": str(make_llama()), "data.max_length": 4096, "optim.batch_size": 16}
+    page._draft.set_many({**values, "data.packing": True})
+    qtbot.waitUntil(lambda: page.remedy.found is not None, timeout=WAIT_MS)
+    assert page.planner.plan.estimate.verdict == "does not fit"
+    chip = page.plan._chip_pool[0]
+    assert chip.text() == "Make it fit" and not chip.isHidden()
+    qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
+    assert page.planner.plan.estimate.verdict == "fits" and page.remedy.found is None
+    assert chip.text() != "Make it fit"
+    page._draft.undo()
+    assert page._draft.config.optim.batch_size == 16, "one press is one step to undo"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
@@ -12,6 +13,7 @@ from app.pages.new_run.rehearsal_row import RehearsalRow
 from app.state.draft import Draft
 from app.state.planner import Planner
 from app.state.rehearsing import Rehearsing
+from app.state.remedy import Remedy
 from app.theme import PAGE_MARGIN, PLAN_WIDTH, Theme
 from app.widgets.button import Button
 from app.widgets.flow import Flow
@@ -37,11 +39,13 @@ class PlanPanel(QFrame):
 
     start_pressed = Signal()
 
-    def __init__(self, planner: Planner, draft: Draft, rehearsing: Rehearsing, theme: Theme) -> None:
+    def __init__(
+        self, planner: Planner, draft: Draft, remedy: Remedy, rehearsing: Rehearsing, theme: Theme
+    ) -> None:
         super().__init__()
         self.setObjectName("plan")
         self.setFixedWidth(PLAN_WIDTH)
-        self._planner, self._draft, self._theme = planner, draft, theme
+        self._planner, self._draft, self._remedy, self._theme = planner, draft, remedy, theme
         self._suggestions: list[Suggestion] = []
         self._chip_pool: list[SuggestionChip] = []
         self.verdict = Label("", "headline")
@@ -66,6 +70,7 @@ class PlanPanel(QFrame):
         self.start.clicked.connect(lambda: self.start_pressed.emit())
         self._lay_out()
         planner.changed.connect(self._show)
+        remedy.changed.connect(self._show)
         self._show()
 
     def _lay_out(self) -> None:
@@ -168,7 +173,10 @@ class PlanPanel(QFrame):
             )
         )
         self._chips_title.setText("Room for more" if estimate.verdict == "fits" else "What to change")
-        self._show_suggestions([one for one in estimate.suggestions if one.saved_bytes][:MOST_CHIPS])
+        offered = [one for one in estimate.suggestions if one.saved_bytes]
+        if (several := self._remedy.found) is not None:
+            offered = [replace(several, title="Make it fit", cost=several.title), *offered]
+        self._show_suggestions(offered[:MOST_CHIPS])
 
     def _show_figures(self, plan: Plan) -> None:
         self.time.show_words(duration(plan.seconds) if plan.seconds is not None else "known after a first run")
