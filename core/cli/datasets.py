@@ -15,6 +15,7 @@ from core.data.export import export_problems
 from core.data.mapping import Meaning
 from core.data.row import Problem, Row
 from core.data.rows import NO_MEANING, rows_of
+from core.data.statistics import Statistics, statistics
 from core.errors import HoneError
 from core.figures import size, whole
 
@@ -24,18 +25,42 @@ def check_data(options: argparse.Namespace) -> int:
     config = data_config(options)
     meaning = Meaning.of(config.data)
     report = checked(options.file, config.data.more, meaning=meaning)
-    num_exported = _exported(options.file, options.export, config) if options.export else 0
+    num_exported = _exported(options.file, options.export, config, options.personal) if options.export else 0
+    personal = _personal(options.file, config) if options.personal else None
     if options.json:
         exported = {"exported": options.export, "num_exported": num_exported} if options.export else {}
-        say_json({**report.model_dump(), **exported})
+        say_json(
+            {**report.model_dump(), **exported, **(personal.model_dump(include={"personal"}) if personal else {})}
+        )
     else:
         for line in in_words(report):
             say(line)
+        if personal:
+            for line in ("", *personal_in_words(personal)):
+                say(line)
         if options.export:
             say(f"\n{whole(num_exported)} problems and remarks are in {options.export}")
     if not report.num_used:
         raise no_usable_row(options.file, report.num_rows, report.problems[0])
     return 0
+
+
+def _personal(source: str, config: RunConfig) -> Statistics:
+    """The figures of the data with what looks personal in it. Raises HoneError."""
+    line = ProgressLine()
+    try:
+        return statistics(
+            source,
+            config.data.more,
+            seed=config.runtime.seed,
+            meaning=Meaning.of(config.data),
+            personal=True,
+            progress=lambda done, total: (
+                line.show(f"Looking for personal data: {done / total:.0%}") if done else None
+            ),
+        )
+    finally:
+        line.clear()
 
 
 def data_config(options: argparse.Namespace) -> RunConfig:
@@ -47,7 +72,7 @@ def data_config(options: argparse.Namespace) -> RunConfig:
     )
 
 
-def _exported(source: str, target: str, config: RunConfig) -> int:
+def _exported(source: str, target: str, config: RunConfig, personal: bool) -> int:
     """Write all problems to a file; returns how many there are. Raises HoneError."""
     line = ProgressLine()
     try:
@@ -58,6 +83,7 @@ def _exported(source: str, target: str, config: RunConfig) -> int:
             seed=config.runtime.seed,
             more=config.data.more,
             meaning=Meaning.of(config.data),
+            personal=personal,
             progress=lambda done, total: line.show(f"Writing the problems: {done / total:.0%}") if done else None,
         )
     finally:
@@ -135,3 +161,23 @@ def row_in_words(row: Row) -> list[str]:
     parts += [("chosen", message.content) for message in row.chosen]
     parts += [("rejected", message.content) for message in row.rejected]
     return [line for role, content in parts for line in ("", f"[{role}]", content)]
+
+
+def personal_in_words(found: Statistics) -> list[str]:
+    """What looks personal, for people: counts and places, and never the thing itself."""
+    personal = found.personal
+    assert personal is not None
+    if not personal.num_rows:
+        return ["Nothing looks like personal data; patterns find most of it and not all."]
+    counts = [(whole(count), kind) for kind, count in personal.counts.items()]
+    listed = [
+        (f"{trace.file} " * bool(trace.file) + f"line {trace.line}", trace.kind, trace.hint)
+        for trace in personal.listed
+    ]
+    return [
+        f"{whole(personal.num_rows)} of {whole(found.num_used)} rows hold what looks like personal data",
+        "",
+        table(counts, ("TIMES", "WHAT")),
+        "",
+        table(listed, ("WHERE", "WHAT", "BEGINS AND ENDS")),
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from core.cli.datasets import personal_in_words
 from core.cli.output import ProgressLine, say, say_json, table
 from core.data.mapping import Meaning
 from core.data.statistics import Statistics, statistics
@@ -56,24 +57,5 @@ def in_words(found: Statistics) -> list[str]:
         told = [(whole(count), whole(turns)) for turns, count in found.turns.items()]
         lines += ["", table(told[:20], ("ROWS", "ANSWERS IN EACH"))]
     if found.personal is not None:
-        lines += ["", *_personal_in_words(found)]
+        lines += ["", *personal_in_words(found)]
     return lines
-
-
-def _personal_in_words(found: Statistics) -> list[str]:
-    personal = found.personal
-    assert personal is not None
-    if not personal.num_rows:
-        return ["Nothing looks like personal data; patterns find most of it and not all."]
-    counts = [(whole(count), kind) for kind, count in personal.counts.items()]
-    listed = [
-        (f"{trace.file} " * bool(trace.file) + f"line {trace.line}", trace.kind, trace.hint)
-        for trace in personal.listed
-    ]
-    return [
-        f"{whole(personal.num_rows)} of {whole(found.num_used)} rows hold what looks like personal data",
-        "",
-        table(counts, ("TIMES", "WHAT")),
-        "",
-        table(listed, ("WHERE", "WHAT", "BEGINS AND ENDS")),
-    ]

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 from core import durable
 from core.data.mapping import Meaning
+from core.data.personal import find_personal
 from core.data.remarks import Remarks
 from core.data.row import Problem
 from core.data.rows import NO_MEANING, Rows, open_rows
 from core.data.split import place
+from core.data.statistics import texts_of
 from core.errors import HoneError
 
 ROWS_PER_PROGRESS = 2000
@@ -35,9 +37,15 @@ class Flaw(NamedTuple):
 
 
 def find_flaws(
-    rows: Rows, *, holdout: float, seed: int, progress: Callable[[int, int], None] | None = None
+    rows: Rows,
+    *,
+    holdout: float,
+    seed: int,
+    personal: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Flaw]:
-    """All problems in the order of the rows, then all remarks of rows that are used."""
+    """All problems in the order of the rows, with what looks `personal` where that is wanted; then all remarks of
+    rows that are used."""
     remarks = Remarks(holdout, listed=len(rows))
     for number, row in enumerate(rows):
         if progress and number % ROWS_PER_PROGRESS == 0:
@@ -48,6 +56,8 @@ def find_flaws(
             yield Flaw(number + 1, name, row.line, False, row.kind, reason)
         else:
             remarks.add(row, place(row, seed), number)
+            for kind, hint in (trace for text in texts_of(row) * personal for trace in find_personal(text)):
+                yield Flaw(number + 1, rows.file_of(number), row.line, True, kind, f"may hold one: {hint}")
     for remark in remarks.found()[1]:
         yield Flaw(remark.row + 1, rows.file_of(remark.row), remark.line, True, remark.kind, remark.reason)
 
@@ -60,6 +70,7 @@ def export_problems(
     seed: int,
     more: tuple[str, ...] = (),
     meaning: Meaning = NO_MEANING,
+    personal: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write a .csv or .jsonl with every row that is left out or odd. Returns how many lines of them there are.
@@ -71,7 +82,7 @@ def export_problems(
     rows = open_rows(source, more, seed=seed, meaning=meaning).once()
     if target.exists() and any(target.resolve() == data.path for data in rows.files):
         raise HoneError(f"{target} is the data itself; give another file for the problems.")
-    found = list(find_flaws(rows, holdout=holdout, seed=seed, progress=progress))
+    found = list(find_flaws(rows, holdout=holdout, seed=seed, personal=personal, progress=progress))
     text = io.StringIO(newline="")
     if target.suffix.lower() == ".csv":
         writer = csv.writer(text)

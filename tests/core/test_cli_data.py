@@ -66,6 +66,14 @@ def test_personal_data_is_counted_and_never_printed(tmp_path: Path, capsys: pyte
     assert "1 of 1 rows hold what looks like personal data" in said
     assert "line 1" in said
     assert "jane" not in said
+    found = document(capsys, "check", str(path), "--personal", "--export", str(tmp_path / "p.jsonl"))
+    assert found["personal"]["counts"] == {"e-mail address": 1, "card number": 1}
+    assert found["num_exported"] == 2
+    assert "jane" not in (tmp_path / "p.jsonl").read_text()
+    assert main(["data", "check", str(path), "--personal"]) == 0
+    said = capsys.readouterr().out
+    assert "ja…rg" in said
+    assert "jane" not in said
     assert "1111 1111" not in said
 
 
