@@ -38,6 +38,10 @@ class Started(BaseEvent):
     num_cut_rows: int = 0
     num_lost_tokens: int = 0
     """Beyond the length limit, in rows that were cut."""
+    num_sequences: int = 0
+    """Of one epoch: as many as rows, or fewer when they are packed, or more when long texts are split."""
+    padding_share: float = 0.0
+    """The part of an epoch's positions that hold no token."""
     predicted_peak_bytes: int = 0
 
 

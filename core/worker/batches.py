@@ -43,8 +43,8 @@ class Order:
         self._accumulation = accumulation
         self._seed = seed
         self._capacity = max_length if packing else 0
-        num_sequences = len(pack(lengths[numbers], max_length)) if packing else len(numbers)
-        num_batches = -(-num_sequences // batch_size)
+        self.num_sequences = len(pack(lengths[numbers], max_length)) if packing else len(numbers)
+        num_batches = -(-self.num_sequences // batch_size)
         self.steps_per_epoch = -(-num_batches // accumulation)
         self._epoch = lru_cache(maxsize=1)(self._deal)
 
@@ -53,6 +53,15 @@ class Order:
         epoch, position = divmod(step, self.steps_per_epoch)
         dealt = self._epoch(epoch)
         return dealt[position * self._accumulation : (position + 1) * self._accumulation]
+
+    def padding_share(self) -> float:
+        """The part of the first epoch's positions that hold no token."""
+        places = tokens = 0
+        for batch in self._epoch(0):
+            sizes = [sum(int(self._lengths[number]) for number in sequence) for sequence in batch]
+            places += len(sizes) * max(sizes)
+            tokens += sum(sizes)
+        return 1 - tokens / max(1, places)
 
     def _deal(self, epoch: int) -> list[list[Numbers]]:
         """All batches of an epoch, in order."""

@@ -65,6 +65,28 @@ class TokenLoss:
         if ours.shape != own.shape or not torch.allclose(ours, own, rtol=1e-2, atol=1e-2):
             self._head = None
 
+    @torch.no_grad()
+    def keeps_rows_apart(self, device: torch.device) -> bool:
+        """Whether rows packed into one sequence cannot see each other in this model: a row after another one must
+        come out as it does alone, and not as it does when the two are one."""
+        first, second = 5, 6
+        tokens = torch.arange(1, first + second + 1, device=device)[None]
+        restarted = torch.cat([torch.arange(first), torch.arange(second)])[None].to(device)
+        was_training = self._model.training
+        self._model.eval()
+        alone = self._outcome(tokens[:, first:], torch.arange(second, device=device)[None])
+        packed = self._outcome(tokens, restarted)[:, first:]
+        joined = self._outcome(tokens, torch.arange(first + second, device=device)[None])[:, first:]
+        self._model.train(was_training)
+        return bool((packed - alone).norm() <= 0.2 * (joined - alone).norm())
+
+    def _outcome(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """What the model makes of tokens, as training calls it."""
+        options = {"input_ids": tokens, "position_ids": positions, "use_cache": False}
+        if self._head is None:
+            return self._model(**options).logits.float()
+        return self._head.backbone(**options).last_hidden_state.float()
+
     def _hidden(self, batch: Batch) -> Tensor:
         """The hidden states that predict the trained tokens, [trained, hidden]."""
         assert self._head is not None

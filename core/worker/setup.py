@@ -84,35 +84,12 @@ def set_up(run: Run, write: Write) -> Setup:
     tokenizer = load.load_tokenizer(clean_copy(base.path))
     needed_template = ensure_template(tokenizer, config.data.template)
     data = _read_data(config, tokenizer, progress.date, write)
-    order = Order(
-        data.train,
-        data.examples.lengths,
-        batch_size=config.optim.batch_size,
-        accumulation=config.optim.accumulation,
-        seed=config.runtime.seed,
-        max_length=config.data.max_length,
-        packing=config.data.packing,
-    )
-    total_steps = order.steps_per_epoch * config.optim.epochs
-    total_steps = min(total_steps, config.optim.max_steps or total_steps)
+    order = _order(config, data, config.data.packing)
+    total_steps = _total_steps(config, order)
     data_sha256 = fingerprint(config.data.source, config.data.more)
     write_environment(run, device, base, data_sha256)
-    write(
-        Started(
-            pid=os.getpid(),
-            device=device.id,
-            total_steps=total_steps,
-            resumed_from=progress.step,
-            num_rows=data.num_rows,
-            num_eval_rows=data.num_eval_rows,
-            num_skipped_rows=data.num_skipped_rows,
-            num_read_rows=data.account.num_read,
-            skipped=data.account.skipped,
-            num_cut_rows=data.account.num_cut,
-            num_lost_tokens=data.account.num_lost_tokens,
-            predicted_peak_bytes=_predict(config, base, device, data),
-        )
-    )
+    predicted = _predict(config, base, device, data)
+    write(_started(device, order, total_steps, progress, data, predicted))
     for sentence in _warnings(data, needed_template, last, progress, data_sha256):
         write(Warned(message=sentence, step=progress.step))
     progress.data_sha256 = data_sha256
@@ -133,6 +110,18 @@ def set_up(run: Run, write: Write) -> Setup:
         loss.prove(place)
     if config.memory.loss == "chunked" and not loss.is_chunked:
         write(Warned(message="This family of models scores tokens in a way of its own, so the full loss is used."))
+    if config.data.packing:
+        with accelerator.autocast():
+            is_apart = loss.keeps_rows_apart(place)
+        if not is_apart:
+            order = _order(config, data, False)
+            total_steps = _total_steps(config, order)
+            write(
+                Warned(
+                    message="In this family of models packed rows would see each other, so they are not packed."
+                )
+            )
+            write(_started(device, order, total_steps, progress, data, predicted))
     gauge.measure_context()
     num_added = 0 if isinstance(config.method, Full) else sum(p.numel() for _, p in parameters)
     write(
@@ -167,6 +156,45 @@ def set_up(run: Run, write: Write) -> Setup:
         trained=trained,
         progress=progress,
         result_dtype=load.stored_dtype(base.path),
+    )
+
+
+def _order(config: RunConfig, data: Dataset, packing: bool) -> Order:
+    return Order(
+        data.train,
+        data.examples.lengths,
+        batch_size=config.optim.batch_size,
+        accumulation=config.optim.accumulation,
+        seed=config.runtime.seed,
+        max_length=config.data.max_length,
+        packing=packing,
+    )
+
+
+def _total_steps(config: RunConfig, order: Order) -> int:
+    steps = order.steps_per_epoch * config.optim.epochs
+    return min(steps, config.optim.max_steps or steps)
+
+
+def _started(
+    device: Device, order: Order, total_steps: int, progress: Progress, data: Dataset, predicted: int
+) -> Started:
+    account = data.account
+    return Started(
+        pid=os.getpid(),
+        device=device.id,
+        total_steps=total_steps,
+        resumed_from=progress.step,
+        num_rows=data.num_rows,
+        num_eval_rows=data.num_eval_rows,
+        num_skipped_rows=data.num_skipped_rows,
+        num_read_rows=account.num_read,
+        skipped=account.skipped,
+        num_cut_rows=account.num_cut,
+        num_lost_tokens=account.num_lost_tokens,
+        num_sequences=order.num_sequences,
+        padding_share=order.padding_share(),
+        predicted_peak_bytes=predicted,
     )
 
 

@@ -95,3 +95,21 @@ def test_a_batch_names_the_positions_before_each_trained_token() -> None:
     assert packed.positions is not None
     assert packed.positions.tolist() == [[0, 1, 2, 3, 0, 1, 2], [0, 1, 0, 1, 2, 3, 4]]
     assert packed.places.tolist() == [1, 2, 4, 7] and packed.targets.tolist() == [12, 13, 31, 21]
+
+
+def test_what_is_padded_is_counted() -> None:
+    plain, packed = order(), order(packing=True)
+    for made in (plain, packed):
+        batches = [batch for step in range(made.steps_per_epoch) for batch in made.batches(step)]
+        sizes = [[sum(LENGTHS[number] for number in group) for group in batch] for batch in batches]
+        places = sum(len(batch) * max(batch) for batch in sizes)
+        assert made.padding_share() == 1 - sum(map(sum, sizes)) / places
+        assert made.num_sequences == sum(map(len, sizes))
+    assert packed.padding_share() < 0.05
+    assert packed.num_sequences < plain.num_sequences
+
+
+def test_a_pack_takes_the_best_fit_of_what_is_open() -> None:
+    assert pack([7, 5, 3, 3, 2], 10) == [[0, 2], [1, 3, 4]]
+    assert pack([6, 5, 4, 5], 10) == [[0, 2], [1, 3]]
+    assert pack([], 10) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -158,3 +160,19 @@ def test_packed_examples_lose_per_token_what_they_lose_alone(attention: str) -> 
     together = gradients(model, loss.sum(collate(groups, data, CPU)))
     apart = gradients(model, loss.sum(collate([(number,) for group in groups for number in group], data, CPU)))
     assert_same(together, apart, 1e-4)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_a_model_that_keeps_packed_rows_apart_is_told_from_one_that_does_not(attention: str) -> None:
+    torch.manual_seed(3)
+    model = LlamaForCausalLM(tiny_config(attn_implementation=attention)).eval()
+    assert TokenLoss(model).keeps_rows_apart(CPU)
+    assert TokenLoss(model, chunked=False).keeps_rows_apart(CPU)
+    inner = model.model.forward
+
+    def mixed(*args: Any, position_ids: Tensor | None = None, **kwargs: Any) -> Any:
+        return inner(*args, **kwargs)
+
+    model.model.forward = mixed  # type: ignore[method-assign]
+    assert not TokenLoss(model).keeps_rows_apart(CPU)
+    assert not TokenLoss(model, chunked=False).keeps_rows_apart(CPU)
