@@ -1,4 +1,4 @@
-"""One download of a base model, in a process of its own: how far it is, how fast, and how it ended."""
+"""One download from the Hub, in a process of its own: how far it is, how fast, and how it ended."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ class Download(QObject):
 
     changed = Signal()
     finished = Signal(str)
-    """The Hub name, once the model is whole on disk."""
+    """What was asked for, once it is whole on disk."""
     failed = Signal(str)
     """A sentence for the person who asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, job: str = "core.models.download") -> None:
         super().__init__()
+        self._job = job
         self.source = ""
         self.done_bytes = 0.0
         self.total_bytes = 0.0
@@ -66,7 +67,7 @@ class Download(QObject):
         self._ending, self._is_cancelled, self._errors = None, False, b""
         option = ["--revision", revision] if revision else []
         # -P: a folder named "core" where the user happens to stand must not be taken for ours.
-        self._process.start(worker_python(), ["-P", "-m", "core.models.download", source, *option])
+        self._process.start(worker_python(), ["-P", "-m", self._job, source, *option])
         self.changed.emit()
 
     def cancel(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.pages.new_run.data_chooser import DataChooser
 from app.pages.new_run.mapping_tab import MappingTab
@@ -34,6 +34,7 @@ from core.figures import whole
 if TYPE_CHECKING:
     from app.pages.new_run.lengths_tab import LengthsTab
 
+HUB = "hub:"
 TAB_HEIGHT = 272
 ROWS, COLUMNS, PROBLEMS, LENGTHS, SPLIT = range(5)
 
@@ -89,7 +90,12 @@ class DataCard(Card):
         self._lengths: LengthsTab | None = None
         self.tabs.chosen.connect(self._open_tab)
         self._preview = self._lay_out_preview()
-        self.body.addWidget(self.error)
+        self._get = Button("Download").set_icon(theme, "download")
+        self._get.clicked.connect(self._download)
+        beside = QHBoxLayout()
+        beside.addWidget(self.error, 1)
+        beside.addWidget(self._get, 0, Qt.AlignmentFlag.AlignTop)
+        self.body.addLayout(beside)
         self.body.addWidget(self._preview)
         data.changed.connect(self._show)
         lengths.changed.connect(self._show_problems)
@@ -154,8 +160,14 @@ class DataCard(Card):
             self._chooser = self._make_chooser()
             self._chooser.hide()
             self._chooser.chose.connect(self._collapse)
+            self._chooser.hub.chose.connect(self._look_again)
             self.body.insertWidget(1, self._chooser)
         return self._chooser
+
+    def _look_again(self, source: str) -> None:
+        """Data that was missing has been downloaded."""
+        if source == self._data.source and self._data.error:
+            self._data.look_again()
 
     def _toggle(self) -> None:
         if self.chooser.isHidden():
@@ -164,6 +176,12 @@ class DataCard(Card):
             self._change.setText("Close")
         else:
             self._collapse()
+
+    def _download(self) -> None:
+        """The remedy beside the error: fetch the data that the draft already names."""
+        if self.chooser.isHidden():
+            self._toggle()
+        self.chooser.hub.fetch(self._data.source)
 
     def _collapse(self) -> None:
         self.chooser.hide()
@@ -176,6 +194,7 @@ class DataCard(Card):
     def _show_error(self, sentence: str) -> None:
         self.error.setText(sentence)
         self.error.setVisible(bool(sentence))
+        self._get.setVisible(bool(sentence) and self._data.source.startswith(HUB))
         restyle(self, state="wrong" if sentence else "")
 
     def _show(self) -> None:
@@ -184,7 +203,8 @@ class DataCard(Card):
             self._source = data.source
             self.tabs.choose(0)
         self._show_error(data.error)
-        self._name.setText(_short(data.source))
+        num_more = len(self._draft.config.data.more)
+        self._name.setText(_short(data.source) + (f" + {num_more} more" if num_more else ""))
         self._show_preview()
         if data.error:
             self.set_summary("cannot be used")
@@ -242,5 +262,5 @@ def _format(data: ChosenData) -> str:
 
 
 def _short(source: str) -> str:
-    name = source.replace("\\", "/").rpartition("/")[2].removeprefix("sample:")
+    name = source.replace("\\", "/").rpartition("/")[2].removeprefix("sample:").removeprefix(HUB)
     return name if len(name) <= 36 else f"{name[:17]}…{name[-18:]}"

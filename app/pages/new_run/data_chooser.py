@@ -1,4 +1,4 @@
-"""The ways to choose data: a bundled sample, a file, or a file dropped on the page."""
+"""The ways to choose data: a sample, what is on this machine, a file, the Hub; and what is mixed in."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from app.pages.new_run.hub_chooser import HubChooser
+from app.pages.new_run.mix_list import MixList
 from app.state.background import Background
 from app.state.draft import Draft
 from app.theme import Theme
@@ -39,19 +41,27 @@ class DataChooser(QWidget):
         row.setSpacing(8)
         row.addWidget(self._open)
         row.addWidget(self.path, 1)
+        self.mix = Button("Mix in", tip="Add the rows of the file typed here, or of one picked, to those chosen")
+        self.mix.clicked.connect(self._mix_in)
+        row.addWidget(self.mix)
+        self.mixed = MixList(draft, theme)
+        self.hub = HubChooser(background, theme)
+        self.hub.chose.connect(self._choose)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(hairline())
         column.addWidget(self.options)
         column.addLayout(row)
+        column.addWidget(self.mixed)
+        column.addWidget(self.hub)
         column.addWidget(
             Label("JSONL, JSON, CSV or Parquet with messages, prompt and completion, or instruction, input and "
-                  "output; or plain text. A folder or archive of these will do.", "small", wrap=True)
+                  "output, or other columns that you map; or plain text. A folder or archive of these will do.", "small", wrap=True)
         )  # fmt: skip
 
     def look(self) -> None:
-        """List the bundled samples."""
+        """List the bundled samples and what is on this machine."""
         self._background.run(self, _samples, self._list)
 
     def _list(self, options: list[Option]) -> None:
@@ -65,6 +75,13 @@ class DataChooser(QWidget):
         if path := self.path.text().strip():
             self._choose(path)
 
+    def _mix_in(self) -> None:
+        """Mix in the path that is typed; without one, a file is picked."""
+        path = self.path.text().strip() or QFileDialog.getOpenFileName(self, "Dataset to mix in", "", FILES)[0]
+        if path:
+            self.mixed.add(path)
+            self.path.clear()
+
     def _pick_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Dataset", "", FILES)
         if path:
@@ -72,7 +89,9 @@ class DataChooser(QWidget):
 
 
 def _samples() -> list[Option]:
-    """The bundled samples, described by the list in their own README; held-out sets are not for training."""
+    """The bundled samples, described by the list in their own README, and the Hub's datasets on this machine.
+    Held-out sets are not for training."""
+    from core.data.hub_parts import HUB, stored_parts
     from core.data.source import SAMPLE, sample_names
 
     try:
@@ -83,4 +102,7 @@ def _samples() -> list[Option]:
     names = [name for name in sample_names() if not name.endswith("-heldout") and name != "README"]
     first = {"poems": 0, "facts": 1, "notes": 2}
     names.sort(key=lambda name: (first.get(name, len(first)), name))
-    return [Option(f"{SAMPLE}{name}", name, words.get(name, "")) for name in names]
+    samples = [Option(f"{SAMPLE}{name}", name, words.get(name, "")) for name in names]
+    here = [Option(str(part.source), str(part.source).removeprefix(HUB), "from the Hugging Face Hub")
+            for part in stored_parts()]  # fmt: skip
+    return samples + here
