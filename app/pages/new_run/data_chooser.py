@@ -57,7 +57,8 @@ class DataChooser(QWidget):
         column.addWidget(self.hub)
         column.addWidget(
             Label("JSONL, JSON, CSV or Parquet with messages, prompt and completion, or instruction, input and "
-                  "output, or other columns that you map; or plain text. A folder or archive of these will do.", "small", wrap=True)
+                  "output, or other columns that you map; or plain text. A folder or archive of these will do.",
+                  "small", wrap=True)
         )  # fmt: skip
 
     def look(self) -> None:
