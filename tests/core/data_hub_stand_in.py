@@ -18,6 +18,7 @@ class DataStandIn(StandIn):
     def __init__(self) -> None:
         super().__init__(_DataHandler)
         self.datasets: dict[str, tuple[Repository, Repository | None]] = {}
+        self.search_answer = b""
         self.cards: dict[str, dict[str, Any]] = {}
 
 
@@ -31,6 +32,8 @@ class _DataHandler(_Handler):
         if path == "/api/datasets":
             if hub.api_answer:
                 return self._refuse(*hub.api_answer)
+            if hub.search_answer:
+                return self._send(200, hub.search_answer)
             words = parse_qs(split.query)["search"][0]
             found = [self._listed(name) for name in hub.datasets if words in name]
             return self._send(200, json.dumps(found).encode())

@@ -233,7 +233,7 @@ def test_refusals_are_one_sentence(
 ) -> None:
     hub.api_answer = status, headers
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    for ask in (parts_of, find_part, fetch):
+    for ask in (search, parts_of, find_part, fetch):
         with pytest.raises(HoneError) as caught:
             ask(NAME)
         assert words in caught.value.message
@@ -307,3 +307,23 @@ def test_the_command_line_searches_and_looks(hub: DataStandIn, capsys: pytest.Ca
     assert f"hub:{NAME}:other@train" in told
     assert main(["data", "check", f"hub:{NAME}"]) == 1
     assert "hone download --data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "answer", [b"<html>", b'{"error": ""}', b"[3]", b'[{"id": 3, "tags": 4}]', b"[{}]", b"null"]
+)
+def test_what_is_no_hub_is_told(hub: DataStandIn, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    hub.search_answer = answer
+    with pytest.raises(HoneError, match="not as a Hugging Face Hub"):
+        search("pairs")
+
+
+def test_a_network_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.hf_api.ENDPOINT", "http://127.0.0.1:9", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    began = time.monotonic()
+    for ask in (search, parts_of, find_part, fetch):
+        with pytest.raises(HoneError, match="No connection"):
+            ask(NAME)
+    assert time.monotonic() - began < 20
