@@ -80,7 +80,7 @@ class RunConfig(Section):
         try:
             tree = read_yaml(text)
         except ValueError as error:
-            raise ConfigError([Mistake("", f"The config is not valid YAML: {error}.")]) from None
+            raise ConfigError([Mistake("", f"The config is not valid YAML{error}.")]) from None
         return cls.from_tree({} if tree is None else tree)
 
     @classmethod

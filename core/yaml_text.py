@@ -11,17 +11,17 @@ MAX_YAML, MAX_NESTING = 200_000, 5_000  # libyaml has no limit of its own and ov
 
 
 def read_yaml(text: str) -> Any:
-    """The tree that a text stands for. Raises ValueError that says what is wrong, and on which line."""
+    """The tree that a text stands for. Raises ValueError that goes on a sentence: " on line 3: what is wrong"."""
     if is_beyond_limits(text):
-        raise ValueError("it is too long or nested too deeply")
+        raise ValueError(": it is too long or nested too deeply")
     try:
         return yaml.load(text, Loader=SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f" on line {mark.line + 1}" if mark else ""
-        raise ValueError(f"{error.problem}{line}") from None
+        raise ValueError(f"{line}: {error.problem}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ValueError(str(error).splitlines()[0].rstrip(".")) from None
+        raise ValueError(": " + str(error).splitlines()[0].rstrip(".")) from None
 
 
 def is_beyond_limits(text: str) -> bool:

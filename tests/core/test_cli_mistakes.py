@@ -73,7 +73,7 @@ def test_wrong_columns(refused: Refused, tmp_path: Path) -> None:
 
 
 def test_invalid_json_names_its_line(refused: Refused, tmp_path: Path) -> None:
-    file = written(tmp_path, "rows.jsonl", "", "{", "}")
+    file = written(tmp_path, "rows.jsonl", "", '{"prompt": "Who?", "completion": ', '{"prompt": "Why?", ')
     told = refused(**{"data.source": file})
     assert str(file) in told
     assert "line 2" in told

@@ -203,8 +203,9 @@ def kill_midway(folder: Path, seconds: float) -> int:
 @posix
 def test_a_kill_at_any_moment_never_leaves_a_broken_or_lost_folder(tmp_path: Path):
     """The old or the new adapter is there after every kill, and every checkpoint seen is whole."""
-    dice, saved = random.Random(5), 0
-    for _ in range(12):
+    dice, saved, kills = random.Random(5), 0, 0
+    while kills < 12 or saved <= 12:  # a busy machine hardly lets the writer write
+        kills += 1
         saved += kill_midway(tmp_path, dice.uniform(0.01, 0.12))
         durable.sweep(tmp_path)
         assert not left_behind(tmp_path)
@@ -214,7 +215,6 @@ def test_a_kill_at_any_moment_never_leaves_a_broken_or_lost_folder(tmp_path: Pat
             assert durable.is_whole(tmp_path / "adapter")
             text = (tmp_path / "file").read_text()
             assert text == text[: len(text) // 1000] * 1000
-    assert saved > 12, "the writer hardly wrote; the test proves nothing"
 
 
 BETWEEN_RENAMES = """
