@@ -42,8 +42,15 @@ def make_parser() -> argparse.ArgumentParser:
 
     _add(verbs, "runs", "run_table:show_runs", "list all runs", [runs, json])
 
-    estimate = _add(verbs, "estimate", "estimates:show_estimate", "what memory a run will need", [config, json])
-    estimate.add_argument("--budget", metavar="SIZE", help="judge against this much memory, such as 24GiB")
+    planned = [config, _place(), runs, json]
+    _add(verbs, "estimate", "estimates:show_estimate", "what memory a run will need", planned)
+
+    fit = _add(verbs, "fit", "fit:show_fit", "the largest settings that fit, and what to change", planned)
+    fit.add_argument("--models", action="store_true", help="which models of the catalogue fit these settings")
+
+    text = "the exact memory of a run, from its real code on tensors without content"
+    rehearse = _add(verbs, "rehearse", "rehearsals:rehearse", text, [config, json])
+    rehearse.add_argument("--device", choices=("cpu", "cuda", "mps"), help="a device that need not be here")
 
     add_data_verbs(verbs, _add, json, _changes)
 
@@ -85,6 +92,13 @@ def _changes(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="PATH=VALUE", dest="changes",
         help="change one setting, such as optim.learning_rate=1e-4; may be repeated",
     )  # fmt: skip
+
+
+def _place() -> argparse.ArgumentParser:
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("--budget", metavar="SIZE", help="judge against this much memory, such as 24GiB")
+    parent.add_argument("--gpu", metavar="NAME", help='plan for a card that is not here, such as "RTX 4090"')
+    return parent
 
 
 def _runs() -> argparse.ArgumentParser:
