@@ -73,8 +73,13 @@ class Planner(QObject):
 
     @property
     def facts(self) -> ModelFacts | None:
-        """Of the chosen model; None while they are being read, or cannot be."""
-        return self._model.facts
+        """Of the chosen model: from its files, or from the catalogue before it is downloaded. None while they are
+        being read, or cannot be had."""
+        if self._model.facts is not None or not self._model.error:
+            return self._model.facts
+        from core.models.catalogue import known_facts
+
+        return known_facts(self._draft.config.model.source)
 
     @property
     def past(self) -> tuple[PastPeak, ...]:
@@ -90,7 +95,7 @@ class Planner(QObject):
     def make(self) -> None:
         """Make the plan from what is known now. Pure arithmetic: about a millisecond."""
         self.plan, self.waiting_for = None, self._missing()
-        facts, device, report = self._model.facts, self.device, self._data.report
+        facts, device, report = self.facts, self.device, self._data.report
         if facts is not None and device is not None:
             from core.plan import make_plan
 

@@ -17,7 +17,7 @@ from core.memory.estimate import Estimate, estimate
 from core.memory.past import read_past
 from core.memory.stock import stock_estimate
 from core.memory.suggestions import Suggestion
-from core.models.facts import ModelFacts, facts_from_config, read_facts
+from core.models.facts import ModelFacts, read_facts
 from core.models.source import find_model
 
 UNITS = {
@@ -55,11 +55,10 @@ def facts_of(config: RunConfig) -> ModelFacts:
     try:
         return read_facts(find_model(config.model.source, config.model.revision).path)
     except HoneError:
-        from core.models.catalogue import catalogue
+        from core.models.catalogue import known_facts
 
-        for model in catalogue():
-            if model.name == config.model.source:
-                return facts_from_config(model.config, model.name)
+        if (known := known_facts(config.model.source)) is not None:
+            return known
         raise
 
 

@@ -4,10 +4,12 @@ download. The shapes come from each model's published config.json; no network is
 from __future__ import annotations
 
 import csv
+import functools
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from core import places
+from core.models.facts import ModelFacts, facts_from_config
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ def catalogue() -> list[CatalogueModel]:
     """Every model of the catalogue, in the order to show them in: by maker, then by size."""
     with (places.RESOURCES / "models.csv").open(encoding="utf-8", newline="") as file:
         return [_model(row) for row in csv.DictReader(file)]
+
+
+@functools.cache
+def known_facts(name: str) -> ModelFacts | None:
+    """The facts of a model of the catalogue, by its Hub name; None for any other."""
+    return next((facts_from_config(one.config, one.name) for one in catalogue() if one.name == name), None)
 
 
 def _model(row: dict[str, str]) -> CatalogueModel:

@@ -147,7 +147,8 @@ def test_a_model_that_is_not_here_says_so_and_offers_to_fetch_it(page, qtbot):
     page._draft.set("model.source", "Qwen/Qwen3-0.6B")
     settled(page, qtbot)
     assert "not on this machine" in page.model_card.error.text()
-    assert not page.plan.start.isEnabled() and page.planner.plan is None
+    assert not page.plan.start.isEnabled()
+    assert page.planner.plan.num_parameters == 596_049_920, "planned from the catalogue"
     assert page.plan.bar.picture is None and "estimate" in page.plan.verdict.text()
     assert not page.model_card._get.isHidden()
     page._draft.undo()

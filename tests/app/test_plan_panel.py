@@ -144,3 +144,15 @@ def test_where_no_single_change_helps_one_press_makes_it_fit(page, qtbot, make_l
     assert chip.text() != "Make it fit"
     page._draft.undo()
     assert page._draft.config.optim.batch_size == 16, "one press is one step to undo"
+
+
+def test_a_model_of_the_catalogue_is_planned_before_it_is_downloaded(page, qtbot):
+    page._draft.choose_model("meta-llama/Llama-3.1-8B")
+    qtbot.waitUntil(lambda: bool(page.model.error), timeout=WAIT_MS)
+    plan = page.planner.plan
+    assert plan is not None and plan.num_parameters == 8_030_261_248
+    assert page.plan.bar.picture.peak == plan.estimate.peak_bytes
+    assert not page.plan.start.isEnabled() and "not on this machine" in page.plan.note.text()
+    page._draft.choose_model("nobody/no-such-model")
+    qtbot.waitUntil(lambda: not page.model.is_reading, timeout=WAIT_MS)
+    assert page.planner.plan is None

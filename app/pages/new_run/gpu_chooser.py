@@ -24,6 +24,7 @@ class GpuChooser(Combo):
         self.setAccessibleName("Plan for")
         self.setToolTip("Plan for this machine, or for a card that you do not have here")
         self.activated.connect(self._choose)
+        planner.changed.connect(self._follow)
 
     def showPopup(self) -> None:
         self.fill()
@@ -42,6 +43,11 @@ class GpuChooser(Combo):
                 use = gpu.use
             self.addItem(_name(gpu), gpu)
         self.view().setMinimumWidth(240)
+
+    def _follow(self) -> None:
+        if self.currentData() != self._planner.gpu:
+            self.fill()
+            self.pick(self._planner.gpu)
 
     def _choose(self, index: int) -> None:
         self._planner.plan_for(self.itemData(index))
