@@ -149,11 +149,15 @@ def test_a_model_that_is_not_here_says_so_and_offers_to_fetch_it(page, qtbot):
     assert "not on this machine" in page.model_card.error.text()
     assert not page.plan.start.isEnabled()
     assert page.planner.plan.num_parameters == 596_049_920, "planned from the catalogue"
-    assert page.plan.bar.picture is None and "estimate" in page.plan.verdict.text()
+    assert page.plan.bar.picture.peak == page.planner.plan.estimate.peak_bytes
     assert not page.model_card._get.isHidden()
     page._draft.undo()
     settled(page, qtbot)
     assert page.model_card.error.isHidden() and page.plan.start.isEnabled()
+    page._draft.set("model.source", "nobody/unheard-of")
+    settled(page, qtbot)
+    assert page.planner.plan is None and page.plan.bar.picture is None
+    assert "estimate" in page.plan.verdict.text()
 
 
 @pytest.mark.parametrize(
