@@ -13,8 +13,10 @@ from app.pages.new_run.lengths_tab import LengthsTab
 from app.pages.new_run.sight_tab import SightTab, in_words
 from app.state.chosen_data import ChosenData
 from app.state.chosen_model import ChosenModel
+from app.state.data_statistics import DataStatistics
 from app.state.draft import Draft
 from app.state.preview import Preview
+from app.state.row_lengths import RowLengths
 from app.widgets.token_layout import arrange, units
 from app.widgets.token_view import TokenView
 from core.config import RunConfig
@@ -168,8 +170,11 @@ def test_thousands_of_tokens_scroll(theme, qtbot):
     assert len(numbers) < 80
 
 
-def test_the_limit_is_dragged_on_the_lengths_and_counts_are_kept(preview, draft, theme, qtbot):
-    tab = LengthsTab(draft, preview, theme)
+def test_the_limit_is_dragged_on_the_lengths_and_counts_are_kept(preview, draft, chosen, background, theme, qtbot):
+    model, data = chosen
+    lengths = RowLengths(model, data, preview, background)
+    statistics = DataStatistics(draft, data, lengths, background)
+    tab = LengthsTab(draft, preview, statistics, theme)
     qtbot.addWidget(tab)
     tab.resize(700, 174)
     tab.show()
@@ -182,6 +187,15 @@ def test_the_limit_is_dragged_on_the_lengths_and_counts_are_kept(preview, draft,
     assert 28 <= draft.config.data.max_length <= 32
     qtbot.mouseRelease(plot, Qt.MouseButton.LeftButton)
     assert tab.cost.text().startswith("20 of 20 rows are cut")
+    values = tab.made_of.values
+    assert values["Lost"].text().endswith(f"{tab._lengths.num_lost(draft.config.data.max_length):,} tokens")
+    qtbot.waitUntil(lambda: statistics.statistics is not None, timeout=WAIT_MS)
+    assert (values["Answers a row"].text(), values["Scripts"].text()) == ("1 (100%)", "Latin (100%)")
+    qtbot.waitUntil(lambda: "if packed" in values["Padding"].text(), timeout=WAIT_MS)
+    share = statistics.padding.without
+    draft.set("optim.batch_size", 1)
+    qtbot.waitUntil(lambda: statistics.padding.without < share or share == 0, timeout=WAIT_MS)
+    draft.undo()
     qtbot.keyClick(plot, Qt.Key.Key_Right)
     assert draft.config.data.max_length == plot.limit
     draft.undo()

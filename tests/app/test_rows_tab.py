@@ -10,12 +10,14 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from app.pages.new_run.row_browser import RowBrowser
+from app.pages.new_run.row_view import _blocks_of
 from app.state.chosen_data import ChosenData
 from app.state.draft import Draft
 from app.state.row_reader import RowReader
 from app.state.row_search import RowSearch
 from app.widgets.row_list import LINE_HEIGHT, Line, RowList
 from core.config import RunConfig
+from core.data.row import Message, Row
 
 WAIT_MS = 60_000
 NUM_ROWS = 5000
@@ -132,3 +134,13 @@ def test_more_rows_than_qt_can_count_pixels_of(theme, qtbot):
     assert shown.number == 399_999_999 and not shown.grab().isNull()
     bar.setValue(bar.maximum() // 2)
     assert 150_000_000 < min(sighted[-1]) < 250_000_000 and len(sighted[-1]) < 60
+
+
+def test_pairs_and_verdicts_show_both_answers_as_good_or_bad():
+    prompt, good, bad = Message("user", "Ask"), Message("assistant", "Yes"), Message("assistant", "No")
+    pair = Row(1, (prompt,), chosen=(good,), rejected=(bad,))
+    assert _blocks_of(pair, "answers") == [
+        ("prompt", "Ask", ""), ("chosen", "Yes", "trained"), ("rejected", "No", "rejected"),
+    ]  # fmt: skip
+    assert _blocks_of(Row(1, (prompt, good), label=True), "answers")[1] == ("answer", "Yes", "trained")
+    assert _blocks_of(Row(1, (prompt, bad), label=False), "answers")[1] == ("bad answer", "No", "rejected")

@@ -17,6 +17,7 @@ from app.state.background import Background
 from app.state.chosen_data import ChosenData
 from app.state.data_columns import DataColumns
 from app.state.data_edits import DataEdits
+from app.state.data_statistics import DataStatistics
 from app.state.draft import Draft
 from app.state.preview import Preview
 from app.state.problem_export import ProblemExport
@@ -86,7 +87,8 @@ class DataCard(Card):
         sides = SplitSides(draft, data, background)
         self._make_split = lambda: SplitTab(draft, data, self.columns, sides, reader, theme)
         self._split: SplitTab | None = None
-        self._make_lengths = lambda: _lengths_tab(draft, preview, theme)
+        statistics = DataStatistics(draft, data, lengths, background)
+        self._make_lengths = lambda: _lengths_tab(draft, preview, statistics, theme)
         self._lengths: LengthsTab | None = None
         self.tabs.chosen.connect(self._open_tab)
         self._preview = self._lay_out_preview()
@@ -238,10 +240,10 @@ class DataCard(Card):
         self.tabs.set_count(PROBLEMS, num_found)
 
 
-def _lengths_tab(draft: Draft, preview: Preview, theme: Theme) -> LengthsTab:
+def _lengths_tab(draft: Draft, preview: Preview, statistics: DataStatistics, theme: Theme) -> LengthsTab:
     from app.pages.new_run.lengths_tab import LengthsTab
 
-    return LengthsTab(draft, preview, theme)
+    return LengthsTab(draft, preview, statistics, theme)
 
 
 def _in_words(data: ChosenData) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from app.pages.new_run.statistics_list import StatisticsList
+from app.state.data_statistics import DataStatistics
 from app.state.draft import Draft
 from app.state.preview import Preview
 from app.theme import Theme
@@ -13,13 +15,15 @@ from app.widgets.length_plot import LengthPlot
 from core.data.lengths import Lengths
 from core.figures import whole
 
+NARROW, WIDE = 130, 320
+
 
 class LengthsTab(QWidget):
     """A sample's lengths at once, and every row's when it is opened."""
 
-    def __init__(self, draft: Draft, preview: Preview, theme: Theme) -> None:
+    def __init__(self, draft: Draft, preview: Preview, statistics: DataStatistics, theme: Theme) -> None:
         super().__init__()
-        self._draft, self._preview = draft, preview
+        self._draft, self._preview, self._statistics = draft, preview, statistics
         self._lengths: Lengths | None = None
         self.plot = LengthPlot(theme)
         self.plot.limit_moved.connect(lambda limit: draft.set("data.max_length", limit))
@@ -29,11 +33,16 @@ class LengthsTab(QWidget):
         below.setSpacing(16)
         below.addWidget(self.cost, 1)
         below.addWidget(self.figures)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        self.made_of = StatisticsList(draft, statistics)
+        column = QVBoxLayout()
         column.setSpacing(6)
         column.addWidget(self.plot, 1)
         column.addLayout(below)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(16)
+        row.addLayout(column, 1)
+        row.addWidget(self.made_of)
         preview.measured.connect(self._take)
         preview.changed.connect(self._show)
         preview.progressed.connect(self._show_progress)
@@ -44,6 +53,11 @@ class LengthsTab(QWidget):
         super().showEvent(event)
         self._preview.want(0)
         self._preview.want_all()
+        self._statistics.look()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.made_of.setFixedWidth(min(max(NARROW, self.width() * 34 // 100), WIDE))
 
     def _take(self) -> None:
         measurement = self._preview.measurement
@@ -53,6 +67,7 @@ class LengthsTab(QWidget):
     def _show(self) -> None:
         lengths, limit = self._lengths, self._draft.config.data.max_length
         self.plot.show_lengths(lengths, limit)
+        self.made_of.show_lengths(lengths)
         if lengths is not None:
             self.cost.setText(lengths.cut_in_words(limit))
             self.figures.setText(_figures(lengths))
@@ -68,7 +83,6 @@ class LengthsTab(QWidget):
 
 
 def _figures(lengths: Lengths) -> str:
-    share = lengths.num_trained / max(1, lengths.num_tokens)
     about = "about " if lengths.is_sample else ""
     middle, longest = whole(lengths.at_share(0.5)), whole(lengths.longest)
-    return f"{about}{middle} in the middle, {longest} at most, {share:.0%} trained"
+    return f"{about}{middle} in the middle, {longest} at most"

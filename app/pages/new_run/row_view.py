@@ -81,6 +81,15 @@ def _blocks_of(row: Row | Problem | None, train_on: str) -> list[tuple[str, str,
     if row.text and not row.messages:
         return [("text", row.text, "trained")]
     last = len(row.messages) - 1
+    if row.label is False:  # a verdict of KTO: learnt from as what not to say
+        return [
+            (
+                _role(message) if index < last else "bad answer",
+                message.content,
+                "rejected" if index == last else "",
+            )
+            for index, message in enumerate(row.messages)
+        ]
     blocks = [
         (_role(message), message.content, "trained" if _is_trained(message, index == last, train_on) else "")
         for index, message in enumerate(row.messages)
