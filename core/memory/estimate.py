@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from core.config import RunConfig
+from core.figures import count
 from core.hardware import Device
 from core.memory.calibration import PastPeak, adjusted, calibrate
 from core.memory.context import context_bytes, cublas_bytes, slack_bytes
 from core.memory.moments import MOMENTS, Moment
-from core.memory.rows import Found, Row, find_rows, peak_of
+from core.memory.rows import Found, find_rows
 from core.memory.sampling import sampling_bytes
 from core.memory.stack import Stack, resolve
 from core.memory.suggestions import Suggestion, suggest
-from core.memory.training import num_trainable, optimizer_bytes
+from core.memory.training import num_trainable, optimizer_bytes, step_bytes
 from core.memory.weights import load_bytes, weights
 from core.models.facts import ModelFacts
 
@@ -152,20 +153,20 @@ def _moments(config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found) ->
         "optimizer": optimizer_bytes(facts, stack),
     }
     units, layers = stack.units(facts), facts.num_layers
-    step, evaluation = rows.sections["again" if stack.accumulates else "once"], rows.sections["evaluation"]
+    step = "again" if stack.accumulates else "once"
     traced = {
-        "loss": _head(step, units, layers),
-        "layer": peak_of([*step.forward, *step.layer], units, layers),
+        "loss": rows.parts(step, "loss", units, layers),
+        "layer": rows.parts(step, "layer", units, layers),
         "evaluation": max(
-            _head(evaluation, units, layers),
-            peak_of(evaluation.forward, units, layers),
+            rows.parts("evaluation", "loss", units, layers),
+            rows.parts("evaluation", "layer", units, layers),
             key=lambda parts: sum(parts.values()),
         ),
     }
     workspace = base.largest_linear * stack.compute_bytes
     other = {
         "load": {"optimizer": 0, "workspace": load_bytes(facts, stack)},
-        "step": {"gradients": gradients},
+        "step": {"gradients": gradients, "workspace": step_bytes(facts, stack)},
         "sampling": {
             "gradients": gradients,
             "activations": sampling_bytes(config, facts, stack),
@@ -194,14 +195,6 @@ def _loss(facts: ModelFacts, stack: Stack) -> Literal["chunked", "single", "full
     return "single" if stack.rows * (stack.length - 1) <= stack.chunk(facts) else "chunked"
 
 
-def _head(row: Row, units: dict[str, int], layers: int) -> dict[str, int]:
-    parts = peak_of(row.head, units, layers)
-    if row.is_beyond:
-        for part, amount in peak_of([row.stash], units, layers).items():
-            parts[part] = parts.get(part, 0) + amount
-    return parts
-
-
 def _verdict(peak: int, margin: int, free: int, is_sure: bool) -> Verdict:
     if peak > free:
         return "does not fit"
@@ -218,8 +211,21 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found) -> tuple[str, ...]:
         notes.append(
             f"What {facts.family} keeps for its backward pass was not traced; that of another family stands in."
         )
-    if stack.attention != rows.mode.attention:
+    if not rows.has_attention:
         notes.append("Eager attention was not traced for this mode; its length × length scores are not counted.")
     if facts.num_expert and stack.quantization != "none" and stack.loop != "hone":
         notes.append("There the experts stay unquantised: bitsandbytes does not reach them.")
+    if facts.quantized_on_disk:
+        notes.append("Its files are stored quantised, which is not counted: only model.quantization is.")
+    if facts.num_on_disk and not _is_alike(facts):
+        notes.append(
+            f"Its config.json describes {count(facts.num_parameters)} parameters and its files hold "
+            f"{count(facts.num_on_disk)}; one of the two is of another model."
+        )
     return tuple(notes)
+
+
+def _is_alike(facts: ModelFacts) -> bool:
+    """Whether the files hold what config.json describes. They may hold a tied head again, or masks."""
+    most = 1.25 * (facts.num_parameters + facts.num_embedding)
+    return 0.97 * facts.num_parameters <= facts.num_on_disk <= most

@@ -25,6 +25,8 @@ class Mode:
     """Whether embedding and head are one; said of full fine-tuning only."""
     windowed: bool = False
     """Whether rows are longer than a layer looks back."""
+    packed: bool = False
+    """Whether a row may hold several examples, which must not see each other."""
     plain: bool = False
     """A loop that is not ours: without autocast, and holding a batch's outputs until the next has its own."""
 
@@ -34,7 +36,9 @@ class Mode:
         words = [f"{self.device}{self.bits}", self.base, self.method]
         words += ["checkpointed" if self.checkpointing else "kept", self.attention]
         words += ["attention-only"] if self.targets == "attention" else []
-        words += [word for word in ("dropout", "upcast", "tied", "windowed", "plain") if getattr(self, word)]
+        words += [
+            word for word in ("dropout", "upcast", "tied", "windowed", "packed", "plain") if getattr(self, word)
+        ]
         return " ".join(words)
 
     @property
@@ -76,11 +80,12 @@ def worth_tracing(default: Literal["sdpa", "eager"], is_windowed: bool) -> list[
         for mode in (usual, on_cpu):
             found += [mode, replace(mode, base="nf4"), replace(mode, base="int8")]
             found += [replace(mode, method="full"), replace(mode, method="full", tied=True)]
+            found += [replace(mode, targets="attention"), replace(mode, dropout=True), replace(mode, packed=True)]
+            if default != "eager":
+                found.append(replace(mode, attention="eager"))
+            if is_windowed:
+                found.append(replace(mode, windowed=True))
         found += [replace(usual, method="lora16"), replace(usual, method="lora16", base="nf4")]
-        found += [replace(usual, targets="attention"), replace(usual, dropout=True)]
-        found += [replace(usual, base="nf4", upcast=True)]
-        if default != "eager":
-            found.append(replace(usual, attention="eager"))
-        if is_windowed:
-            found += [replace(usual, windowed=True), replace(on_cpu, windowed=True)]
+        found += [replace(usual, base="int8", targets="attention"), replace(usual, base="nf4", upcast=True)]
+        found += [replace(usual, base="int8", upcast=True)]
     return found

@@ -10,6 +10,7 @@ from typing import Literal
 
 from core import places
 from core.memory.modes import Mode
+from core.memory.nearness import nearest
 
 STOCK = "stock"
 """The file of what other people's loops keep, traced on Llama."""
@@ -20,6 +21,7 @@ SAME_AS = {"mistral": "llama", "ministral": "llama", "ministral3": "llama", "olm
 
 Section = Literal["once", "again", "evaluation"]
 """The first batch of a step, a later one that finds gradients in place, and a scored one."""
+Moment = Literal["loss", "layer"]
 Parts = dict[str, int]
 PART_LETTERS = {"activations": "a", "recompute": "r", "head_and_loss": "h", "workspace": "w", "gradients": "g"}
 """The letters that the parts of the estimate have in the files."""
@@ -59,14 +61,47 @@ class Row:
     """Of head and loss; beyond the stash where `is_beyond`."""
     is_beyond: bool
 
+    def parts(self, moment: Moment, units: dict[str, int], num_layers: int) -> Parts:
+        """The bytes by part at the largest of a moment's peaks."""
+        if moment == "layer":
+            return peak_of([*self.forward, *self.layer], units, num_layers)
+        parts = peak_of(self.head, units, num_layers)
+        if self.is_beyond:
+            for part, amount in peak_of([self.stash], units, num_layers).items():
+                parts[part] = parts.get(part, 0) + amount
+        return parts
+
+
+def without_debts(parts: Parts) -> Parts:
+    """The same bytes with no part below nothing: the largest one pays."""
+    found = {part: max(0, amount) for part, amount in parts.items()}
+    debt = sum(found.values()) - sum(parts.values())
+    while debt > 0 and any(found.values()):
+        largest = max(found, key=lambda part: found[part])
+        paid = min(debt, found[largest])
+        found[largest], debt = found[largest] - paid, debt - paid
+    return found
+
 
 @dataclass(frozen=True)
 class Found:
-    """The rows of the mode that was asked for, or of one that stands in for it."""
+    """The rows of the mode that was asked for, or of one that is near it with what the difference makes."""
 
     sections: dict[Section, Row]
-    mode: Mode
+    changes: tuple[tuple[dict[Section, Row], dict[Section, Row]], ...]
+    """Pairs of rows: what the first takes more than the second is what one difference makes."""
     is_own_family: bool
+    has_attention: bool
+    """Whether the attention that was asked for is among what was traced."""
+
+    def parts(self, section: Section, moment: Moment, units: dict[str, int], num_layers: int) -> Parts:
+        """The bytes by part at the peak of a moment."""
+        found = self.sections[section].parts(moment, units, num_layers)
+        for more, less in self.changes:
+            for rows, sign in ((more, 1), (less, -1)):
+                for part, amount in rows[section].parts(moment, units, num_layers).items():
+                    found[part] = found.get(part, 0) + sign * amount
+        return without_debts(found) if self.changes else found
 
 
 def find_rows(family: str, mode: Mode, loss: Literal["chunked", "single", "full", "stock"]) -> Found:
@@ -85,26 +120,36 @@ def peak_of(peaks: Iterable[Peak], units: dict[str, int], num_layers: int) -> Pa
 
 @functools.lru_cache(maxsize=256)
 def _find(family: str, mode: Mode, loss: str, is_own: bool) -> Found:
-    written, stock = _file(family), _file(STOCK) if mode.plain or loss == STOCK else {"rows": {}, "heads": {}}
-    rows, heads = {**stock["rows"], **written["rows"]}, {**stock["heads"], **written["heads"]}
-    stand_in = next(m for m in mode.stand_ins() if m.name in rows)
-    named = (f"{m.head} {loss}" for m in mode.stand_ins() if not mode.plain)  # a plain loop's rows have its own
-    head = next((heads[name] for name in named if name in heads), None)
+    files = [_file(family), *([_file(STOCK)] if mode.plain or loss == STOCK else [])]
+    near = nearest(mode, {name for file in files for name in file["rows"]})
+    rows = [
+        _sections(files, known, loss) for known in (near.mode, *(one for pair in near.changes for one in pair))
+    ]
+    changes = tuple(zip(rows[1::2], rows[2::2], strict=True))
+    return Found(rows[0], changes, is_own, near.has_attention)
+
+
+def _sections(files: list[dict], mode: Mode, loss: str) -> dict[Section, Row]:
+    file = next(file for file in files if mode.name in file["rows"])
+    named = [f"{mode.head} {loss}"] if not mode.plain else []  # a plain loop's rows have its own loss
+    with_head = next((other for other in files for name in named if name in other["heads"]), None)
     sections: dict[Section, Row] = {}
     for section in ("once", "again", "evaluation"):
-        found = rows[stand_in.name][section]
+        found = file["rows"][mode.name][section]
+        heads = with_head["heads"][named[0]][section] if with_head else found["head"]
         sections[section] = Row(
-            stash=_read(found["stash"]),
-            forward=tuple(map(_read, found.get("forward", ()))),
-            layer=tuple(map(_read, found.get("layer", ()))),
-            head=tuple(map(_read, head[section] if head else found["head"])),
-            is_beyond=head is not None,
+            stash=_read(file, found["stash"]),
+            forward=tuple(_read(file, number) for number in found.get("forward", ())),
+            layer=tuple(_read(file, number) for number in found.get("layer", ())),
+            head=tuple(_read(with_head or file, number) for number in heads),
+            is_beyond=with_head is not None,
         )
-    return Found(sections, stand_in, is_own)
+    return sections
 
 
-def _read(written: str) -> Peak:
+def _read(file: dict, number: int) -> Peak:
     """A peak as core.worker.row_files writes it: "aTh:4+2 hNV:12"."""
+    written: str = file["peaks"][number]
     terms: list[tuple[str, str, float, float]] = []
     totals: dict[str, tuple[float, float]] = {}
     for term in written.split():

@@ -47,6 +47,8 @@ class Stack:
     """Tokens of the longest of them."""
     accumulates: bool
     """Whether a step takes several batches, so that later ones find gradients in place."""
+    packed: bool = False
+    """Whether a row may hold several examples."""
     loop: Literal["hone", "trainer", "plain"] = "hone"
     """Whose training loop it is: ours, that of transformers' Trainer, or a plain one without autocast."""
     held_score_bytes: Literal[0, 2, 4] = 0
@@ -66,7 +68,8 @@ class Stack:
             dropout=self.dropout > 0,
             upcast=self.upcast and self.compute_bytes == 2,
             tied=self.is_full and facts.tied,
-            windowed=0 < facts.sliding_window < self.length,
+            windowed=0 < facts.sliding_window <= self.length,
+            packed=self.packed,
             plain=self.loop == "plain",
         )
 
@@ -112,6 +115,7 @@ def resolve(config: RunConfig, facts: ModelFacts, device: Device, longest_row: i
         rows=config.optim.batch_size,
         length=length,
         accumulates=config.optim.accumulation > 1,
+        packed=config.data.packing,
     )
 
 

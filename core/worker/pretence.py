@@ -38,21 +38,25 @@ def pretend(device: Device, is_packed: bool) -> Iterator[None]:
     with ExitStack() as stack:
         if device.kind == "cuda":
             stack.enter_context(CudaLike())
-        if not is_packed:
-            stack.enter_context(_no_packed_rows())
+        stack.enter_context(_rows_packed(is_packed))
         stack.enter_context(_one_expert())
         yield
 
 
 @contextmanager
-def _no_packed_rows() -> Iterator[None]:
-    """transformers looks at the values of positions to see if rows are packed; of a fake tensor it assumes so."""
+def _rows_packed(is_packed: bool) -> Iterator[None]:
+    """transformers looks at the values of positions to see if rows are packed; a fake tensor has none."""
     look = masking_utils.find_packed_sequence_indices
-    masking_utils.find_packed_sequence_indices = lambda position_ids: None
+    masking_utils.find_packed_sequence_indices = _sequences if is_packed else lambda position_ids: None
     try:
         yield
     finally:
         masking_utils.find_packed_sequence_indices = look
+
+
+def _sequences(positions: Tensor) -> Tensor:
+    """The number of the example that each token belongs to, as transformers finds it from positions."""
+    return (torch.diff(positions, prepend=positions[:, :1] - 1, dim=-1) != 1).cumsum(-1)
 
 
 @contextmanager
@@ -129,7 +133,10 @@ class Kernels(TorchDispatchMode):
         super().__init__()
         self._log = log
         kernels = torch.ops.bitsandbytes
-        self._known: dict[Any, Any] = {kernels.gemm_4bit.default: self._gemm_4bit}
+        self._known: dict[Any, Any] = {
+            kernels.gemm_4bit.default: self._gemm_4bit,
+            torch.ops.aten._grouped_mm.default: self._grouped_mm,
+        }
         if device.kind == "cpu":
             self._known |= {
                 kernels.int8_vectorwise_quant.default: self._int8_vectorwise_quant_cpu,
@@ -172,6 +179,15 @@ class Kernels(TorchDispatchMode):
         result = a.new_zeros((*a.shape[:-1], shape[0]))
         del weight, constants
         return result
+
+    def _grouped_mm(
+        self, a: Tensor, b: Tensor, offs: Tensor | None = None, bias: Any = None, out_dtype: Any = None
+    ) -> Tensor:
+        """Of the experts of a mixture; torch's own fake one takes bf16 alone."""
+        if a.ndim == b.ndim == 2:
+            assert offs is not None
+            return a.new_zeros(len(offs), a.shape[0], b.shape[1], dtype=out_dtype)
+        return a.new_zeros(a.shape[-2], b.shape[-1], dtype=out_dtype)
 
     def _int8_vectorwise_quant(self, a: Tensor, threshold: float = 0.0) -> tuple[Tensor, Tensor, Tensor | None]:
         statistics = a.new_zeros(a.numel() // a.shape[-1], dtype=torch.float32)

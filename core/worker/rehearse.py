@@ -5,9 +5,10 @@ No weights and no GPU, only config.json: every storage's birth and death is coun
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +98,7 @@ def rehearse(
     place = _Place(log, report)
     layers = Phases(base, place.begin).layers
     model.train()
-    with pretend(device, config.data.packing), mode, log, Kernels(log, device):
+    with _no_collection(), pretend(device, config.data.packing), mode, log, Kernels(log, device):
         _make_states(made, parameters, log)
         place.enter(TRAINING)
         gradient = stepper.gradient([batch] * min(config.optim.accumulation, 2), progress, seed=0)
@@ -139,6 +140,20 @@ def _examples(rows: int, length: int, trained: int) -> Examples:
     learnt[:, max(1, length - trained) if trained else 1 :] = True
     starts = np.arange(rows + 1, dtype=np.int64) * length
     return Examples(np.zeros(rows * length, dtype=np.int32), learnt.reshape(-1), starts)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's garbage collector frees what 8-bit layers leave in cycles at times that nobody can foretell; without
+    it the rehearsal is the same each time, and no less than what a run takes."""
+    gc.collect()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _make_states(made: torch.optim.Optimizer, parameters: optimizer.NamedParameters, log: StorageLog) -> None:

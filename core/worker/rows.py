@@ -30,6 +30,8 @@ STANDING = ("weights", "constants", "adapter", "optimizer")
 """Parts that stand the whole time and are counted by arithmetic of their own."""
 SHALLOW, DEEP = 3, 4
 """Layers of the toys. With fewer, what the last layers still hold would be taken for what the first ones keep."""
+TINY = 64
+"""Bytes of a tensor too small to matter, whatever it is a product of."""
 TAKES_NORM = ("aten.linalg_vector_norm.default", "aten._foreach_norm.Scalar")
 CPU = Device("cpu", 0, "CPU", 0, 0)
 CUDA = Device("cuda", 0, "GPU", 0, 0, bf16=True)
@@ -104,6 +106,7 @@ def config_of(mode: Mode, loss: Loss, family: str) -> tuple[RunConfig, Device]:
         "model.dtype": "bf16" if (mode.device, mode.bits) == ("cpu", 16) else "auto",
         "model.attention": "eager" if mode.attention == "eager" and FAMILIES[family].sdpa else "auto",
         "memory.activation_checkpointing": mode.checkpointing,
+        "data.packing": mode.packed,
         "memory.upcast": mode.upcast,
         "memory.loss": "full" if loss == "full" else "chunked",
     }
@@ -216,6 +219,8 @@ def _product(
             ratio = Fraction(sizes[0], units[0])
             if ratio <= 1024 and ratio.denominator <= 64:
                 return product, ratio
+    if max(sizes) <= TINY:
+        return "11", Fraction(max(sizes))
     raise UnsolvedError(f"{place} makes a tensor of {shape}, which is no product of dimensions")
 
 

@@ -27,13 +27,15 @@ class Toy:
     """Learnt tokens of each row."""
     chunk: int
     """Tokens that go through the head together."""
+    experts: int
+    experts_per_token: int
 
 
 TOYS = (
     Toy(hidden=96, heads=6, kv_heads=2, head_dim=20, mlp=208, vocab=1009, rank=7,
-        rows=3, length=37, trained=29, chunk=31),
+        rows=3, length=37, trained=29, chunk=31, experts=5, experts_per_token=3),
     Toy(hidden=240, heads=10, kv_heads=5, head_dim=28, mlp=472, vocab=1361, rank=11,
-        rows=2, length=53, trained=41, chunk=29),
+        rows=2, length=53, trained=41, chunk=29, experts=7, experts_per_token=2),
 )  # fmt: skip
 OWN_HEAD_DIM = {
     "llama", "mistral", "ministral", "ministral3", "qwen3", "gemma", "gemma2", "gemma3_text", "glm", "glm4",
@@ -71,7 +73,8 @@ def settings(
     if family == "falcon":
         found["ffn_hidden_size"] = found.pop("intermediate_size")
     if family in MIXTURES:
-        found |= {"num_experts": 5, "num_local_experts": 5, "num_experts_per_tok": 3,
+        found |= {"num_experts": toy.experts, "num_local_experts": toy.experts,
+                  "num_experts_per_tok": toy.experts_per_token,
                   "moe_intermediate_size": toy.mlp, "shared_expert_intermediate_size": toy.mlp}  # fmt: skip
     if family in GROUPED:
         found["num_key_value_heads"] = toy.kv_heads

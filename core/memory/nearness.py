@@ -1,0 +1,77 @@
+"""Finds the traced mode nearest to one that was not, and traced pairs that show what each difference makes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.memory.modes import Mode
+
+TRAITS = ("method", "attention", "targets", "dropout", "upcast", "packed", "windowed")
+"""What is traced by itself on the usual modes, and added to others."""
+
+
+@dataclass(frozen=True)
+class Near:
+    """A traced mode; and for each trait that it lacks one that has it, with the same one without."""
+
+    mode: Mode
+    changes: tuple[tuple[Mode, Mode], ...]
+    has_attention: bool
+    """Whether the attention that was asked for is in the mode or in a change."""
+
+
+def nearest(mode: Mode, names: Collection[str]) -> Near:
+    """What to make up a mode of, among the modes of these names."""
+    if mode.name in names:
+        return Near(mode, (), has_attention=True)
+    bare = _bare(mode, names)
+    if mode.plain or bare.name not in names:
+        stand_in = next(one for one in mode.stand_ins() if one.name in names)
+        return Near(stand_in, (), stand_in.attention == mode.attention)
+    wanted = {trait: getattr(mode, trait) for trait in TRAITS if getattr(mode, trait) != getattr(bare, trait)}
+    found = next(
+        one
+        for size in range(len(wanted), -1, -1)
+        for chosen in itertools.combinations(wanted, size)
+        if (one := _with(bare, {trait: wanted[trait] for trait in chosen})).name in names
+    )
+    missing = [trait for trait in wanted if getattr(found, trait) != wanted[trait]]
+    shown = {trait: _pair(bare, trait, wanted[trait], names) for trait in missing}
+    return Near(
+        found,
+        tuple(pair for pair in shown.values() if pair),
+        has_attention="attention" not in shown or shown["attention"] is not None,
+    )
+
+
+def _bare(mode: Mode, names: Collection[str]) -> Mode:
+    """The mode without its traits, on a device and number format that are traced."""
+    is_sdpa = Mode().name in names
+    return replace(
+        mode,
+        device="cpu" if mode.bits == 32 else "cuda",
+        method="full" if mode.method == "full" else "lora32",
+        attention="sdpa" if is_sdpa else "eager",
+        targets="all",
+        dropout=False,
+        upcast=False,
+        packed=False,
+        windowed=False,
+    )
+
+
+def _pair(bare: Mode, trait: str, value: Any, names: Collection[str]) -> tuple[Mode, Mode] | None:
+    """Two traced modes that differ in this trait alone, as like the bare one as can be."""
+    usual = replace(bare, base="none", method="lora32", tied=False)
+    for without in (bare, replace(bare, tied=False), usual, replace(usual, device="cuda", bits=16)):
+        more = _with(without, {trait: value})
+        if more.name in names and without.name in names:
+            return more, without
+    return None
+
+
+def _with(mode: Mode, traits: dict[str, Any]) -> Mode:
+    return replace(mode, **traits)
