@@ -83,7 +83,7 @@ def make_plan(
         seconds = rows * tokens_per_row / pace
     return Plan(
         estimate=estimate(config, facts, device, longest_row=longest_row, past=past),
-        stock_peak_bytes=stock_estimate(config, facts, device, longest_row).peak_bytes,
+        stock_peak_bytes=stock_estimate(config, facts, device, longest_row, past).peak_bytes,
         num_trainable=trained,
         num_parameters=facts.num_parameters,
         total_steps=steps,

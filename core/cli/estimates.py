@@ -40,7 +40,7 @@ def show_estimate(options: argparse.Namespace) -> int:
     device = planned_device(options, config)
     past = () if options.gpu else read_past(runs_folder(options))
     found = estimate(config, facts, device, past=past)
-    stock = stock_estimate(config, facts, device)
+    stock = stock_estimate(config, facts, device, past=past)
     if options.json:
         say_json(as_document(found, device, stock))
     else:

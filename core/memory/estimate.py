@@ -84,7 +84,7 @@ def estimate(
     this one. Raises nothing: any valid config has an estimate.
     """
     result = estimate_stack(resolve(config, facts, device, longest_row), config, facts, device)
-    result = _calibrated(result, config, device, past)
+    result = calibrated(result, config, device, past)
     if with_suggestions:
         result.suggestions.extend(
             suggest(config, facts, result, lambda changed: estimate(
@@ -119,7 +119,8 @@ def estimate_stack(stack: Stack, config: RunConfig, facts: ModelFacts, device: D
     )
 
 
-def _calibrated(found: Estimate, config: RunConfig, device: Device, past: Sequence[PastPeak]) -> Estimate:
+def calibrated(found: Estimate, config: RunConfig, device: Device, past: Sequence[PastPeak]) -> Estimate:
+    """The estimate as past runs correct it; as it is, where too few are like it."""
     known = calibrate(
         past,
         device=device.name,

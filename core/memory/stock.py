@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from core.config import RunConfig
 from core.hardware import Device
-from core.memory.estimate import Estimate, estimate_stack
+from core.memory.calibration import PastPeak
+from core.memory.estimate import Estimate, calibrated, estimate_stack
 from core.memory.stack import Stack, resolve
 from core.models.facts import ModelFacts
 
@@ -25,6 +27,9 @@ def stock_stack(config: RunConfig, facts: ModelFacts, device: Device, longest_ro
     )
 
 
-def stock_estimate(config: RunConfig, facts: ModelFacts, device: Device, longest_row: int = 0) -> Estimate:
-    """What the run would take there, without suggestions."""
-    return estimate_stack(stock_stack(config, facts, device, longest_row), config, facts, device)
+def stock_estimate(
+    config: RunConfig, facts: ModelFacts, device: Device, longest_row: int = 0, past: Sequence[PastPeak] = ()
+) -> Estimate:
+    """What the run would take there, without suggestions; corrected by past runs as ours is, to be compared."""
+    found = estimate_stack(stock_stack(config, facts, device, longest_row), config, facts, device)
+    return calibrated(found, config, device, past)
