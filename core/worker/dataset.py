@@ -228,7 +228,7 @@ def make_dataset(
 
 def reasons(skipped: dict[str, int], most: int = 5) -> str:
     """Why rows were left out, with counts, for a sentence."""
-    listed = Counter(skipped)
+    listed = +Counter(skipped)
     named = [f"{reason} ({count:,})" for reason, count in listed.most_common(most)]
     rest = listed.total() - sum(count for _, count in listed.most_common(most))
     return ", ".join([*named, f"other reasons ({rest:,})"] if rest else named)

@@ -9,6 +9,7 @@ import numpy as np
 
 from core.preview import Measured
 from core.worker.examples import Example
+from core.worker.tokens import Tokens
 
 MOST_PLACES = 4096
 """Entries in the count of trained tokens by place; longer rows share an entry between neighbouring places."""
@@ -36,6 +37,20 @@ class LengthCount:
                 self._halve()
             places = np.flatnonzero(trained) // self._width
             self._trained_at += np.bincount(places, minlength=MOST_PLACES)
+
+    def add_all(self, made: Tokens) -> None:
+        """Every row of a dataset at once."""
+        self.num_rows += made.num_rows
+        self._num_refused += int((made.refusals >= 0).sum())
+        for length, count in zip(*np.unique(made.lengths, return_counts=True), strict=True):
+            self._lengths[int(length)] += int(count)
+        for name in made.remark_names:
+            self._remarks[name] += int(made.has_remark(name).sum())
+        while made.lengths.max(initial=0) > MOST_PLACES * self._width:
+            self._halve()
+        trained = np.flatnonzero(made.mask())
+        starts = np.repeat(made.starts[:-1], made.lengths)[trained]
+        self._trained_at += np.bincount((trained - starts) // self._width, minlength=MOST_PLACES)
 
     def measured(self, num_rows: int, reasons: dict[str, int], is_split: bool) -> Measured:
         """The counts, for data of this many rows in all."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import gcd
 
+import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from core.data.mapping import Meaning
 from core.data.row import Problem, Row
 from core.data.rows import Rows, require_objective, rows_of
-from core.data.source import stamp
+from core.data.source import fingerprint, stamp
 from core.errors import HoneError
 from core.events import Progress
 from core.models.quarantine import clean_copy
@@ -22,11 +25,14 @@ from core.worker.examples import Encoder, Example
 from core.worker.lengths import LengthCount
 from core.worker.template import DATE, ChatTemplate, Rendered, TrainOn, ensure_template
 from core.worker.tokenizer import load_tokenizer
+from core.worker.tokens import Tokens
 
 CHUNK_ROWS = 64
 SAMPLE_SECONDS = 1.0
 SAMPLE_ROWS = 2000
 REPORT_SECONDS = 0.2
+MOST_KEPT_BYTES = 2**30
+"""Of data whose tokens are kept; of more they are only counted, in memory that does not grow."""
 
 
 class Sight:
@@ -78,7 +84,10 @@ class Sight:
 
     def measure(self, is_sample: bool) -> Iterator[Answer]:
         """Progress, and at the end one Measured; a sample is evenly spread, and ends after about a second."""
-        self._ready  # noqa: B018
+        look = self._ready
+        if not is_sample and self._data.num_bytes < MOST_KEPT_BYTES:
+            yield from self._measure_all(look)
+            return
         encoder, count, began = self._encoder(INT_MAX), LengthCount(), time.monotonic()
         reported, num_rows = began, len(self._data)
         order = _spread(num_rows, SAMPLE_ROWS) if is_sample else range(num_rows)
@@ -94,6 +103,27 @@ class Sight:
             if is_sample and now - began > SAMPLE_SECONDS:
                 break
         yield count.measured(num_rows, dict(encoder.skipped.most_common()), self._in_pieces)
+
+    def _measure_all(self, look: Look) -> Iterator[Answer]:
+        """Every row, by tokens that a run with the same settings finds again."""
+        from core.worker.token_cache import caching_tokens, key_of  # Arrow takes a moment to load
+
+        encoder, num_rows, count = self._encoder(INT_MAX), len(self._data), LengthCount()
+        sha256 = fingerprint(look.data.source, look.data.more)
+        key = key_of(
+            sha256, self._tokenizer, self._template, self._train_on, self._roles, Meaning.of(look.data), look.seed
+        )
+        work = caching_tokens(key, self._data, encoder)
+        while True:
+            try:
+                yield Progress(label="Counting tokens", done=next(work), total=num_rows, unit="rows")
+            except StopIteration as done:
+                made: Tokens = done.value
+                break
+        count.add_all(made)
+        reasons = Counter({made.reasons[int(n)]: int(c) for n, c in zip(*np.unique(
+            made.refusals[made.refusals >= 0], return_counts=True), strict=True)})  # fmt: skip
+        yield count.measured(num_rows, dict(reasons.most_common()), self._in_pieces)
 
     @property
     def _ready(self) -> Look:

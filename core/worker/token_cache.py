@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from core import durable, places
 from core.data.row import Problem, Row
 from core.worker.examples import Encoder
 from core.worker.template import ChatTemplate
-from core.worker.tokens import ROW_NUMBERS, Tokens, tokenise
+from core.worker.tokens import ROW_NUMBERS, Tokens, tokenising
 
 LAYOUT = 1
 """Of the files; an entry of another one is not found."""
@@ -37,15 +37,25 @@ SEQUENCES, ROWS = "sequences.arrow", "rows.arrow"
 def cached_tokens(
     key: str, rows: Sequence[Row | Problem], encoder: Encoder, report: Callable[[int], None] = lambda done: None
 ) -> Tokens:
+    """The tokens of these rows; `report` is told now and then how many are done. See `caching_tokens`."""
+    work = caching_tokens(key, rows, encoder)
+    while True:
+        try:
+            report(next(work))
+        except StopIteration as done:
+            return done.value
+
+
+def caching_tokens(key: str, rows: Sequence[Row | Problem], encoder: Encoder) -> Generator[int, None, Tokens]:
     """The tokens of these rows: those kept under this key, else made now and kept. A full disk only costs the next
     run its start."""
     folder = entry_of(key)
     if (found := read(folder)) is not None and found.num_rows == len(rows):
         with contextlib.suppress(OSError):
             os.utime(folder)
-        report(len(rows))
+        yield len(rows)
         return found
-    made = tokenise(rows, encoder, report)
+    made = yield from tokenising(rows, encoder)
     with contextlib.suppress(OSError, pa.ArrowException):
         write(folder, made)
         sweep(folder.parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -112,6 +112,16 @@ class Tokens:
 def tokenise(
     rows: Sequence[Row | Problem], encoder: Encoder, report: Callable[[int], None] = lambda done: None
 ) -> Tokens:
+    """Every row in tokens; `report` is told now and then how many are done."""
+    work = tokenising(rows, encoder)
+    while True:
+        try:
+            report(next(work))
+        except StopIteration as done:
+            return done.value
+
+
+def tokenising(rows: Sequence[Row | Problem], encoder: Encoder) -> Generator[int, None, Tokens]:
     """Every row in tokens. While one chunk is tokenised, in Rust and on every core, the next one is rendered."""
     made, last_report = _Growing(), 0.0
     waiting: deque[tuple[Sequence[Row | Problem], list[list[Text] | str], Future[list[Encoding]]]] = deque()
@@ -123,11 +133,11 @@ def tokenise(
             if len(waiting) > 2:
                 made.add(encoder, *waiting.popleft())
             if time.monotonic() - last_report > REPORT_SECONDS:
-                report(made.num_rows)
+                yield made.num_rows
                 last_report = time.monotonic()
         while waiting:
             made.add(encoder, *waiting.popleft())
-    report(len(rows))
+    yield len(rows)
     return made.tokens()
 
 

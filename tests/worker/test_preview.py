@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tiny_models import make_model
 
+from core import places
 from core.config import DataSection
 from core.data.rows import open_rows
 from core.launch import worker_command, worker_environment
@@ -170,3 +171,13 @@ def test_a_tokenizer_loaded_without_torch_is_the_same(tiny, data):
     sight = Sight()
     sight.look(look(tiny, data))
     assert done.stdout.strip().splitlines()[-1] == sight.show(1).model_dump_json() + " []"
+
+
+def test_a_count_of_all_rows_is_that_of_one_by_one_and_keeps_the_tokens_for_a_run(tiny, data):
+    sight = Sight()
+    sight.look(look(tiny, data))
+    *_, kept = sight.measure(is_sample=False)
+    *_, again = sight.measure(is_sample=False)
+    *_, sampled = sight.measure(is_sample=True)
+    assert kept == again == sampled.model_copy(update={"num_measured": kept.num_measured})
+    assert len(list((places.cache_folder() / "tokens").iterdir())) == 1

@@ -49,7 +49,7 @@ def test_a_second_time_nothing_is_tokenised(rows, monkeypatch):
     told: list[int] = []
     first = cached_tokens("key", rows, encoder(), told.append)
     assert told[-1] == len(rows) and entry_of("key").is_dir()
-    monkeypatch.setattr(token_cache, "tokenise", None)
+    monkeypatch.setattr(token_cache, "tokenising", None)
     assert same(first, cached_tokens("key", rows, encoder()))
 
 
