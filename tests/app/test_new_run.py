@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.pages.new_run.data_card import PROBLEMS
 from app.pages.new_run_page import NewRunPage
@@ -61,8 +61,8 @@ def settled(page: NewRunPage, qtbot) -> None:
     qtbot.waitUntil(lambda: not page.model.is_reading and not page.data.is_reading, timeout=WAIT_MS)
 
 
-def drop(page: NewRunPage, path: Path) -> None:
-    """What a file manager does when a file is dropped on the page."""
+def drop(page: QWidget, path: Path) -> None:
+    """What a file manager does when a file is dropped on the page, or on a card of it."""
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(path))])
     buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -214,6 +214,22 @@ def test_a_dropped_file_is_shown_row_by_row_with_its_problems(page, qtbot, tmp_p
     shown = [block._text.text() for block in rows.sight.row_view._blocks if not block.isHidden()]
     assert shown == ["Ask 1", "Answer 1"]
     assert page.planner.plan.total_steps == 3
+
+
+def test_a_folder_of_rows_dropped_on_the_card_is_data_and_a_models_is_not(page, qtbot, tmp_path, make_llama):
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.jsonl").write_text(json.dumps({"prompt": name, "completion": "ok"}))
+    drop(page.data_card, folder)
+    settled(page, qtbot)
+    assert page._draft.config.data.source == str(folder) and len(page.data.rows) == 2
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(make_llama("other")))])
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(QPoint(9, 9), Qt.DropAction.CopyAction, mime, buttons, keys)
+    page.data_card.dragEnterEvent(enter)
+    assert not enter.isAccepted(), "the page takes it for the model"
 
 
 def test_what_is_trained_is_tinted(page, qtbot):

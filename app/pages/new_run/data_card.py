@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.pages.new_run.data_chooser import DataChooser
@@ -53,6 +55,7 @@ class DataCard(Card):
         theme: Theme,
     ) -> None:
         super().__init__("Data", " ")
+        self.setAcceptDrops(True)
         self._draft, self._data, self._preview_state, self._row_lengths = draft, data, preview, lengths
         self._name = Label("", "strong")
         self.header.insertWidget(1, self._name)
@@ -232,12 +235,36 @@ class DataCard(Card):
         else:
             self._preview.setVisible(data.rows is not None)
 
+    # A file or folder dropped on the card is the data; a folder that holds a model is left to the page.
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _dropped(event):
+            event.acceptProposedAction()
+            restyle(self, state="drop")
+        else:
+            event.ignore()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        restyle(self, state="wrong" if self._data.error else "")
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        restyle(self, state="wrong" if self._data.error else "")
+        if path := _dropped(event):
+            event.acceptProposedAction()
+            self._draft.set("data.source", str(path))
+
     def _show_problems(self) -> None:
         measured = self._preview_state.measurement
         lengths = self._row_lengths.lengths if measured is not None else None
         self.problems.show_report(self._data.report, measured, lengths)
         num_found = sum(one.num_rows for one in self.problems.findings if one.tone == "no")
         self.tabs.set_count(PROBLEMS, num_found)
+
+
+def _dropped(event: QDropEvent) -> Path | None:
+    urls = event.mimeData().urls()
+    path = Path(urls[0].toLocalFile()) if len(urls) == 1 and urls[0].isLocalFile() else None
+    return None if path is None or (path / "config.json").is_file() else path
 
 
 def _lengths_tab(draft: Draft, preview: Preview, statistics: DataStatistics, theme: Theme) -> LengthsTab:
