@@ -40,11 +40,14 @@ def test_what_cannot_be_rehearsed_is_one_sentence() -> None:
 
 def test_an_interrupted_rehearsal_leaves_no_process() -> None:
     code = (
-        "import signal, threading, os, sys\n"
+        "import psutil, signal, threading, os, sys\n"
         "from core.cli import main\n"
-        "threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
-        "sys.exit(main(['rehearse', '--device', 'cuda', '--set', 'model.source=meta-llama/Llama-3.1-70B']))\n"
+        "threading.Timer(3.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
+        "code = main(['rehearse', '--device', 'cuda', '--set', 'model.source=meta-llama/Llama-3.1-70B'])\n"
+        "print(len(psutil.Process().children(recursive=True)))\n"
+        "sys.exit(code)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 130
+    assert done.stdout.strip() == "0"
     assert "Traceback" not in done.stderr
