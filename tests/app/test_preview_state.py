@@ -15,7 +15,7 @@ from app.state.chosen_data import ChosenData
 from app.state.chosen_model import ChosenModel
 from app.state.data_statistics import DataStatistics
 from app.state.draft import Draft
-from app.state.preview import Preview
+from app.state.preview import MOST_ASKED, Preview
 from app.state.row_lengths import RowLengths
 from app.widgets.token_layout import arrange, units
 from app.widgets.token_view import TokenView
@@ -101,6 +101,23 @@ def test_the_worker_shows_rows_follows_settings_and_counts(preview, draft, qtbot
     draft.set("data.source", "sample:poems-preferences")
     qtbot.waitUntil(lambda: preview.state == "failed", timeout=WAIT_MS)
     assert "preference pairs" in preview.problem
+
+
+def test_rows_that_were_passed_do_not_stand_before_the_one_in_sight(preview, draft, qtbot, tmp_path):
+    path = tmp_path / "many.jsonl"
+    path.write_text("\n".join(json.dumps({"prompt": f"Say {n}", "completion": "ok"}) for n in range(3000)))
+    draft.set("data.source", str(path))
+    preview.want(0)
+    qtbot.waitUntil(lambda: preview.row(0) is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not preview._asked, timeout=WAIT_MS)
+    for number in range(100, 2900, 7):  # four hundred jumps before any answer can come
+        preview.want(number)
+        assert len(preview._asked) <= MOST_ASKED
+    qtbot.waitUntil(lambda: preview.row(number) is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: preview.row(number + 6) is not None, timeout=WAIT_MS)
+    assert sum(preview.row(place) is not None for place in range(100, 2800)) <= 3 * MOST_ASKED, (
+        "nobody waits for these"
+    )
 
 
 def test_the_tab_shows_the_plain_row_until_tokens_are_there(preview, draft, chosen, theme, qtbot):
