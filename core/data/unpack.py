@@ -15,12 +15,12 @@ import struct
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 
 from core import places
-from core.data import shelf
+from core.data import shelf, table_file
 from core.errors import HoneError
 
 BLOCK_BYTES = 2**20
@@ -30,7 +30,7 @@ SMALL_BYTES = 64 * 2**20
 MOST_RATIO = 200
 """Text shrinks to a fifth, tables of numbers to a fiftieth; what is far beyond is made to fill disks."""
 MOST_FILES = 10_000
-ROWS_AT_ONCE = 512
+FULL = "does not fit on the disk when unpacked; free some space"
 DAMAGE = (
     zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, struct.error, ValueError, OverflowError, LookupError,
 )  # fmt: skip
@@ -140,46 +140,12 @@ def _carriage_returns(path: Path, target: Path, suffixes: tuple[str, ...]) -> li
 
 def _table(path: Path, target: Path, suffixes: tuple[str, ...]) -> list[tuple[str, str]]:
     try:
-        import pyarrow as pa
-    except ImportError:
-        raise Packed("is a table that needs pyarrow to be read, which is not installed") from None
-    try:
-        with (target / "rows.jsonl").open("w", encoding="utf-8", errors="replace") as file:
-            for batch in _batches(path):
-                # Else a damaged file's word on its own lengths is taken, and the whole process crashes.
-                batch.validate(full=True)
-                for row in batch.to_pylist():
-                    file.write(json.dumps(row, ensure_ascii=False, default=_as_text) + "\n")
-                _require_space(target)
-    except (pa.ArrowException, ValueError, OSError) as error:
-        if getattr(error, "errno", None) is not None:
-            raise  # the disk's, not the table's
-        why = (str(error).splitlines() or ["it cannot be read"])[0].rstrip(".")[:120]
+        table_file.write_apart(path, target / "rows.jsonl", FREE_BYTES)
+    except table_file.DamagedError as why:
         raise Packed(f"is a damaged table ({why}); get it again") from None
+    except table_file.FullError:
+        raise Packed(FULL) from None
     return [("", "rows.jsonl")]
-
-
-def _batches(path: Path) -> Iterator[Any]:
-    """A table's rows, a few hundred at a time."""
-    import pyarrow as pa
-
-    with path.open("rb") as file:
-        start = file.read(6)
-    if start.startswith(b"PAR1"):
-        import pyarrow.parquet as parquet
-
-        with parquet.ParquetFile(path) as table:
-            yield from table.iter_batches(ROWS_AT_ONCE)
-        return
-    with pa.memory_map(str(path)) as source:
-        if start == b"ARROW1":
-            reader = pa.ipc.open_file(source)
-            batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
-        else:
-            batches = iter(pa.ipc.open_stream(source))
-        for batch in batches:
-            for first in range(0, batch.num_rows, ROWS_AT_ONCE):
-                yield batch.slice(first, ROWS_AT_ONCE)
 
 
 def _copy(packed: IO[bytes] | gzip.GzipFile, target: Path, packed_bytes: int) -> None:
@@ -196,7 +162,7 @@ def _copy(packed: IO[bytes] | gzip.GzipFile, target: Path, packed_bytes: int) ->
 
 def _require_space(folder: Path) -> None:
     if shutil.disk_usage(folder).free < FREE_BYTES:
-        raise Packed("does not fit on the disk when unpacked; free some space")
+        raise Packed(FULL)
 
 
 def _is_data(name: str, suffixes: tuple[str, ...]) -> bool:
@@ -209,10 +175,6 @@ def _plain(name: str) -> str:
     """A file name from an archive, without what a file system might take amiss; its suffix stays."""
     kept = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in name)
     return kept[-80:].lstrip(".") or "data"
-
-
-def _as_text(value: Any) -> str:
-    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
 
 
 UNPACKERS: dict[str, Callable[[Path, Path, tuple[str, ...]], list[tuple[str, str]]]] = {

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.data import tables, unpack
+from core.data import table_file, tables, unpack
 from core.data.check import check
 from core.data.rows import Problem, Row, first_rows, open_rows
 from core.errors import HoneError
@@ -228,6 +228,12 @@ def test_unpacking_is_done_once_and_again_when_the_file_changes(tmp_path, monkey
     assert pairs(file) == PAIRS * 2
 
 
+@pytest.fixture
+def tables_read_here(monkeypatch):
+    """In this process and not apart, which is ten times as quick."""
+    monkeypatch.setattr(table_file, "write_apart", table_file.write_rows)
+
+
 CHECKS = [HealthCheck.function_scoped_fixture]
 
 
@@ -259,7 +265,18 @@ def test_any_fields_come_back_as_they_were(tmp_path, rows):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=CHECKS)
 @given(st.sampled_from([b"PK\x03\x04", b"\x1f\x8b\x08", b"PAR1", b"ARROW1"]), st.binary(max_size=200))
-def test_any_archive_gives_rows_or_one_error(tmp_path, start, content):
+def test_any_archive_gives_rows_or_one_error(tables_read_here, tmp_path, start, content):
     with pytest.raises(HoneError) as caught:
         open_rows(str(written(tmp_path / "a.jsonl", start + content)))
     assert "damaged" in caught.value.message
+
+
+def test_a_reader_of_tables_that_dies_is_told_as_a_damaged_table(tmp_path, monkeypatch):
+    parquet.write_table(pa.table({"text": ["a"]}), tmp_path / "a.parquet")
+    with monkeypatch.context() as patch:
+        patch.setattr("core.launch.worker_python", lambda: "/bin/false")
+        assert "damaged table (reading it breaks off)" in sentence(tmp_path / "a.parquet")
+    with monkeypatch.context() as patch:
+        patch.setattr(unpack, "FREE_BYTES", 2**60)
+        assert "does not fit on the disk" in sentence(tmp_path / "a.parquet")
+    assert open_rows(str(tmp_path / "a.parquet"))[0].text == "a"
