@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class ChosenModel(QObject):
-    """Either `facts` and `folder` are there, or `error` is, or it is still being read."""
+    """Either `facts` and `folder` are there, or `error` is, or it is still being read.
+
+    `known` beside an error is what the catalogue says of a model that is not on this machine: enough to plan with.
+    """
 
     changed = Signal()
 
@@ -28,6 +31,7 @@ class ChosenModel(QObject):
         self._named: tuple[str, str] = ("", "")
         self.folder: ModelFolder | None = None
         self.facts: ModelFacts | None = None
+        self.known: ModelFacts | None = None
         self.error = ""
         draft.changed.connect(self._follow)
         self._follow(draft.config)
@@ -44,7 +48,7 @@ class ChosenModel(QObject):
         """Read again, as after a download."""
         if self._ticket is not None:
             self._ticket.drop()
-        self.folder, self.facts, self.error = None, None, ""
+        self.folder, self.facts, self.known, self.error = None, None, None, ""
         source, revision = self._named
         self._ticket = self._background.run(self, lambda: _read(source, revision), self._found, self._failed)
         self.changed.emit()
@@ -60,7 +64,9 @@ class ChosenModel(QObject):
         self.changed.emit()
 
     def _failed(self, error: HoneError) -> None:
-        self.error = error.message
+        from core.models.catalogue import known_facts
+
+        self.error, self.known = error.message, known_facts(self.source)
         self.changed.emit()
 
 

@@ -50,6 +50,8 @@ class Planner(QObject):
     @property
     def obstacle(self) -> str:
         """Why the run cannot start, in one sentence; empty when it can."""
+        if self._model.known:
+            return "Download the model to start: it is not on this machine. Its plan stands already."
         if self._model.error:
             return self._model.error
         if self._data.error:
@@ -75,11 +77,7 @@ class Planner(QObject):
     def facts(self) -> ModelFacts | None:
         """Of the chosen model: from its files, or from the catalogue before it is downloaded. None while they are
         being read, or cannot be had."""
-        if self._model.facts is not None or not self._model.error:
-            return self._model.facts
-        from core.models.catalogue import known_facts
-
-        return known_facts(self._draft.config.model.source)
+        return self._model.facts or self._model.known
 
     @property
     def past(self) -> tuple[PastPeak, ...]:

@@ -25,6 +25,8 @@ class CatalogueModel:
     is_gated: bool
     """Whether its terms must be accepted on the Hub before a download."""
     note: str
+    siblings: tuple[str, ...]
+    """Models of the same shape that were taught otherwise, such as to chat."""
     config: dict[str, Any]
     """The part of its config.json that decides its memory; what `facts_from_config` reads."""
 
@@ -37,8 +39,9 @@ def catalogue() -> list[CatalogueModel]:
 
 @functools.cache
 def known_facts(name: str) -> ModelFacts | None:
-    """The facts of a model of the catalogue, by its Hub name; None for any other."""
-    return next((facts_from_config(one.config, one.name) for one in catalogue() if one.name == name), None)
+    """The facts of a model of the catalogue or of a sibling, by its Hub name; None for any other."""
+    known = (one for one in catalogue() if name in (one.name, *one.siblings))
+    return next((facts_from_config(one.config, name) for one in known), None)
 
 
 def _model(row: dict[str, str]) -> CatalogueModel:
@@ -70,5 +73,6 @@ def _model(row: dict[str, str]) -> CatalogueModel:
         licence=row["licence"],
         is_gated=row["gated"] == "yes",
         note=row["note"],
+        siblings=tuple(row["siblings"].split()),
         config=config,
     )

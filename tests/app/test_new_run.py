@@ -146,7 +146,8 @@ def test_a_wrong_number_keeps_the_run_from_starting_and_says_why(page, qtbot):
 def test_a_model_that_is_not_here_says_so_and_offers_to_fetch_it(page, qtbot):
     page._draft.set("model.source", "Qwen/Qwen3-0.6B")
     settled(page, qtbot)
-    assert "not on this machine" in page.model_card.error.text()
+    assert "Not on this machine" in page.model_card.error.text()
+    assert page.model_card.property("state") != "wrong", "it can be planned with, and is no mistake"
     assert not page.plan.start.isEnabled()
     assert page.planner.plan.num_parameters == 596_049_920, "planned from the catalogue"
     assert page.plan.bar.picture.peak == page.planner.plan.estimate.peak_bytes

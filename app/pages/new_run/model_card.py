@@ -26,6 +26,8 @@ from core.figures import count, duration, size, whole
 if TYPE_CHECKING:
     from core.models.facts import ModelFacts
 
+ABSENT = "Not on this machine yet. You can plan with it now, and train once it is here."
+
 
 class ModelCard(Card):
     """Collapsed to one line while a model is chosen and readable."""
@@ -103,16 +105,21 @@ class ModelCard(Card):
         if path in ("model.source", "model.revision"):
             self._show_error(message)
 
-    def _show_error(self, sentence: str) -> None:
+    def _show_error(self, sentence: str, is_wrong: bool = True) -> None:
         self.error.setText(sentence)
         self.error.setVisible(bool(sentence))
+        restyle(self.error, role="error" if is_wrong else "secondary")
         self._get.setVisible(bool(sentence) and is_hub_name(self._model.source))
-        restyle(self, state="wrong" if sentence else "")
+        restyle(self, state="wrong" if sentence and is_wrong else "")
 
     def _show(self) -> None:
-        facts, folder = self._model.facts, self._model.folder
-        self._show_error(self._model.error)
+        facts, folder, known = self._model.facts, self._model.folder, self._model.known
         self._name.setText(_short(folder.name if folder else self._model.source))
+        if known is not None:
+            self._show_error(ABSENT, is_wrong=False)
+            self.set_summary(f"{count(known.num_parameters)} · {whole(known.max_positions)} context")
+            return
+        self._show_error(self._model.error)
         if facts is None or folder is None:
             self.set_summary("cannot be used" if self._model.error else "reading …")
             return
