@@ -49,6 +49,8 @@ def show_tokens(options: argparse.Namespace) -> int:
     say(f"Row {whole(options.row)}, line {seen.line}, through {config.model.source}")
     if seen.refused:
         say(f"This row is left out: {seen.refused}")
+    for remark in seen.remarks:
+        say(f"Note: {remark}")
     for sequence in seen.sequences:
         for line in ("", _text_of(sequence, config.data.max_length), "", _in_words(sequence)):
             say(line)

@@ -189,7 +189,8 @@ def require_objective(rows: Rows, objective: str) -> None:
         other = "dpo" if rows.format == "preference" else "kto"
         raise wrong(
             f"{rows.source} holds {kinds[rows.format]}, which an objective such as {other} learns "
-            f"from; {objective} needs rows with {formats.EXPECTED}."
+            f"from; {objective} needs rows with {formats.EXPECTED}. To learn from some of its columns alone, say "
+            "which with data.mapping."
         )
 
 

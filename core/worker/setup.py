@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from core.config import RunConfig
+from core.config import DataSection, RunConfig
 from core.data.mapping import Meaning
 from core.data.row import Problem, Row
 from core.data.rows import Rows, open_rows, require_objective, rows_of
@@ -86,7 +87,7 @@ def set_up(run: Run, write: Write) -> Setup:
     data = _read_data(config, tokenizer, progress.date, write)
     order = _order(config, data, config.data.packing)
     total_steps = _total_steps(config, order)
-    data_sha256 = fingerprint(config.data.source, config.data.more)
+    data_sha256 = _hash_of(config.data)
     write_environment(run, device, base, data_sha256)
     predicted = _predict(config, base, device, data)
     write(_started(device, order, total_steps, progress, data, predicted))
@@ -157,6 +158,14 @@ def set_up(run: Run, write: Write) -> Setup:
         progress=progress,
         result_dtype=load.stored_dtype(base.path),
     )
+
+
+def _hash_of(data: DataSection) -> str:
+    """The hash of all data of a run, what it is evaluated on included."""
+    found = fingerprint(data.source, data.more)
+    if not data.holdout_source:
+        return found
+    return hashlib.sha256(f"{found} {fingerprint(data.holdout_source)}".encode()).hexdigest()
 
 
 def _order(config: RunConfig, data: Dataset, packing: bool) -> Order:

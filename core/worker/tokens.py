@@ -202,7 +202,7 @@ class _Growing:
 
     def tokens(self) -> Tokens:
         return Tokens(
-            tokens=np.array(self.tokens_, np.int32),
+            tokens=np.frombuffer(self.tokens_, np.int32) if self.tokens_ else np.zeros(0, np.int32),
             starts=np.concatenate([[0], np.cumsum(np.array(self.lengths, np.int64))]).astype(np.int64),
             spans=np.array(self.spans, np.int32).reshape(-1, 2),
             span_starts=np.concatenate([[0], np.cumsum(np.array(self.num_spans, np.int64))]).astype(np.int64),
