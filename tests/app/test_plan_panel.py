@@ -114,7 +114,9 @@ def test_a_rehearsal_can_be_ended_and_a_wrong_one_says_why(page, qtbot):
 
 def test_known_models_have_dots_by_what_the_plan_is_for(page, qtbot):
     page.model_card._expand()
-    known = page.model_card.chooser.known
+    known, here = page.model_card.chooser.known, page.model_card.chooser.options
+    qtbot.waitUntil(lambda: bool(here.rows), timeout=WAIT_MS)
+    assert {row.option.name: row.option.tone for row in here.rows}["storyteller"] == "fits"
     qtbot.waitUntil(lambda: len(known.options.rows) >= 40, timeout=WAIT_MS)
     tones = {row.option.name: row.option.tone for row in known.options.rows}
     assert tones["Qwen/Qwen2.5-0.5B"] == "fits" and tones["meta-llama/Llama-3.1-70B"] == "no"

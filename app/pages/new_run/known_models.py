@@ -29,6 +29,8 @@ class KnownModels(QWidget):
     """`chosen` carries the Hub name of the row that was pressed. The dots are judged on a thread."""
 
     chosen = Signal(str)
+    settled = Signal()
+    """The plan has changed and come to rest: what was judged before no longer holds."""
 
     def __init__(self, draft: Draft, planner: Planner, background: Background, theme: Theme) -> None:
         super().__init__()
@@ -40,6 +42,7 @@ class KnownModels(QWidget):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self.look)
+        self._settle.timeout.connect(self.settled)
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 8, 0)

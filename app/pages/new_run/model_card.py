@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
-from app.pages.new_run.known_models import KnownModels
+from app.pages.new_run.known_models import TONES, KnownModels
 from app.state.background import Background
 from app.state.chosen_model import ChosenModel
 from app.state.download import Download
@@ -21,9 +21,13 @@ from app.widgets.card import Card
 from app.widgets.label import Label, hairline
 from app.widgets.option_list import Option, OptionList
 from app.widgets.pairs import Pairs
+from core.config import RunConfig
+from core.errors import HoneError
 from core.figures import count, duration, size, whole
 
 if TYPE_CHECKING:
+    from core.hardware import Device
+    from core.memory.calibration import PastPeak
     from core.models.facts import ModelFacts
 
 ABSENT = "Not on this machine yet. You can plan with it now, and train once it is here."
@@ -142,11 +146,13 @@ class ModelChooser(QWidget):
     ) -> None:
         super().__init__()
         self._draft, self._preferences, self._background = draft, preferences, background
+        self._planner = planner
         self.download = Download()
         self.options = OptionList(theme, "Models on this machine")
         self.options.chosen.connect(self._choose)
         self.known = KnownModels(draft, planner, background, theme)
         self.known.chosen.connect(self._choose)
+        self.known.settled.connect(self._look_here)
         self._folder = Button("Open a folder …").set_icon(theme, "folder")
         self._folder.clicked.connect(self._pick_folder)
         self.hub_name = QLineEdit()
@@ -182,10 +188,15 @@ class ModelChooser(QWidget):
         column.addWidget(self.hub_error)
 
     def look(self) -> None:
-        """List the models on this machine; done on a thread, since caches can be large."""
-        folders = self._preferences.settings.model_folders
-        self._background.run(self, lambda: _models_here(folders), self._list)
+        """List the models on this machine and on the Hub."""
+        self._look_here()
         self.known.look()
+
+    def _look_here(self) -> None:
+        """Done on a thread, since caches can be large."""
+        folders = self._preferences.settings.model_folders
+        config, device, past = self._draft.config, self._planner.device, self._planner.past
+        self._background.run(self, lambda: _models_here(folders, config, device, past), self._list)
 
     def _list(self, options: list[Option]) -> None:
         self.options.show_options(options, self._draft.config.model.source)
@@ -290,7 +301,9 @@ def _short(source: str) -> str:
     return name if len(name) <= 36 else f"{name[:35]}…"
 
 
-def _models_here(folders: tuple[str, ...]) -> list[Option]:
+def _models_here(
+    folders: tuple[str, ...], config: RunConfig, device: Device | None, past: tuple[PastPeak, ...]
+) -> list[Option]:
     from core.models.cache import models_on_disk
     from core.models.source import STARTER
 
@@ -301,6 +314,20 @@ def _models_here(folders: tuple[str, ...]) -> list[Option]:
             model.flaw
             or ("bundled: small, quick, made for trying things" if model.source.startswith(STARTER) else ""),
             "not whole" if model.flaw else size(model.num_bytes),
+            "" if model.flaw or device is None else _tone(model.source, config, device, past),
         )
         for model in models_on_disk(folders)
     ]
+
+
+def _tone(source: str, config: RunConfig, device: Device, past: tuple[PastPeak, ...]) -> str:
+    """Of the dot of a model on this machine; none for one that cannot be judged."""
+    from core.memory.estimate import estimate
+    from core.models.facts import read_facts
+    from core.models.source import locate_model
+
+    try:
+        facts = read_facts(locate_model(source).path)
+    except HoneError:
+        return ""
+    return TONES[estimate(config, facts, device, past=past, with_suggestions=False).verdict]
