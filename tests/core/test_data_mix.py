@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.cli.configs import anchored
+from core.config import RunConfig
 from core.data import mix
 from core.data.check import check
 from core.data.edits import exclude
@@ -141,3 +143,11 @@ def test_a_mapping_is_of_the_data_and_of_what_has_the_same_columns(tmp_path: Pat
     assert [row.messages[-1].content for row in rows if isinstance(row, Row)] == ["so", "so", "of c"]
     with pytest.raises(HoneError):
         open_rows(c, [a], meaning=meaning)
+
+
+def test_sources_that_exist_are_made_absolute(a: str, tmp_path: Path) -> None:
+    config = RunConfig().with_value(
+        "data.more", ("a.jsonl", "0.5*a.jsonl", "sample:facts", "gone.jsonl", "0*a.jsonl")
+    )
+    found = anchored(config, tmp_path).data.more
+    assert found == (a, f"0.5*{a}", "sample:facts", "gone.jsonl", "0*a.jsonl")
