@@ -56,8 +56,8 @@ def build(
 
 
 def fill(model: nn.Module, mode: AbstractContextManager[Any]) -> None:
-    """Put a tensor on the CPU, made in `mode`, in the place of every parameter and buffer; what was shared stays
-    shared."""
+    """Put a tensor made in `mode`, which may be a torch.device, in the place of every parameter and buffer; what
+    was shared stays shared."""
     made: dict[int, Any] = {}
     for module in model.modules():
         for name, parameter in module._parameters.items():
@@ -112,7 +112,7 @@ def _constants(parameter: nn.Parameter) -> list[Tensor]:
 
 def _fake(value: Tensor, mode: AbstractContextManager[Any]) -> Tensor:
     with mode:
-        return torch.zeros(value.shape, dtype=value.dtype, device="cpu")
+        return torch.zeros(value.shape, dtype=value.dtype)
 
 
 def _fake_parameter(parameter: nn.Parameter, module: nn.Module, mode: AbstractContextManager[Any]) -> nn.Parameter:

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import PreTrainedModel
 
 from core.config import RunConfig
 from core.hardware import Device
@@ -28,9 +29,10 @@ from core.worker.hollow import build, fill, largest_unquantised, tensors_of
 from core.worker.losses import TokenLoss
 from core.worker.phases import EMBED, Phases
 from core.worker.pretence import Kernels, pretend
-from core.worker.step import Stepper
+from core.worker.step import Gradient, Stepper
 from core.worker.storages import StorageLog, rounded
 
+CPU = torch.device("cpu")
 TRAINING, EVALUATION = "training", "evaluation"
 """The sections of a rehearsal: an optimizer step, and a scored batch after it."""
 STEP = "step"
@@ -68,50 +70,93 @@ def rehearse(
     """
     begun = time.perf_counter()
     compute = load.compute_dtype(config.model, device)
+    mode = mode or FakeTensorMode(allow_non_fake_inputs=True)
+    setting = assemble(config, settings, compute, mode, length=length, trained=trained)
+    log = StorageLog()
+    for kind, tensor in tensors_of(setting.model):
+        log.adopt([tensor], kind)
+    loading = sum(rounded(birth.num_bytes) for birth in log.births if birth.kind != "adapter")
+    loading += largest_unquantised(setting.base) * compute.itemsize
+    place = _Place(log, report)
+    layers = Phases(setting.base, place.begin).layers
+    with _no_collection(), pretend(device, config.data.packing), mode, log, Kernels(log, device):
+        _make_states(setting.made, setting.parameters, log)
+        place.enter(TRAINING)
+        gradient = setting.gradient()
+        log.adopt((p.grad for _, p in setting.parameters if p.grad is not None), "gradients")
+        place.begin(STEP)
+        setting.update(gradient)
+        place.enter(EVALUATION)
+        setting.evaluate()
+    num_trainable = sum(p.numel() for _, p in setting.parameters)
+    return Rehearsed(log, time.perf_counter() - begun, len(layers), num_trainable, loading)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A run made of zeros, ready for a step: our own loop's parts without data or files."""
+
+    config: RunConfig
+    base: PreTrainedModel
+    model: nn.Module
+    parameters: optimizer.NamedParameters
+    made: torch.optim.Optimizer
+    stepper: Stepper
+
+    def gradient(self) -> Gradient:
+        """Leave the gradient of a step in the parameters; of all its batches, two are enough."""
+        self.model.train()
+        batches = [self._batch] * min(self.config.optim.accumulation, 2)
+        return self.stepper.gradient(batches, Progress(micro_batch=len(self._batch)), seed=0)
+
+    def update(self, gradient: Gradient) -> None:
+        """Take the optimizer's step."""
+        optimizer.clip(self.parameters, gradient.norm, self.config.optim.grad_clip)
+        self.made.step()
+
+    def evaluate(self) -> None:
+        """Score a batch."""
+        self.model.eval()
+        with self.stepper.autocast():
+            self.stepper.loss.each(collate(self._batch, self.stepper.examples, self.stepper.device))
+
+    @property
+    def _batch(self) -> list[tuple[int, ...]]:
+        return [(number,) for number in range(self.config.optim.batch_size)]
+
+
+def assemble(
+    config: RunConfig,
+    settings: dict[str, Any],
+    compute: torch.dtype,
+    mode: AbstractContextManager[Any],
+    *,
+    place: torch.device = CPU,
+    length: int = 0,
+    trained: int = 0,
+) -> Setting:
+    """A run on `place` whose tensors are made in `mode`: its model, adapter, optimizer and loss, without a file.
+
+    Raises HoneError for a model that cannot be built.
+    """
     is_full = isinstance(config.method, Full)
     base = build(settings, config.model, compute=compute, weights=torch.float32 if is_full else compute)
     with torch.device("meta"):
         adapters.prepare(base, config.model, config.memory)
         model = adapters.attach(base, config.method, config.memory, config.runtime.seed)
-    mode = mode or FakeTensorMode(allow_non_fake_inputs=True)
     fill(model, mode)
-    log = StorageLog()
-    for kind, tensor in tensors_of(model):
-        log.adopt([tensor], kind)
-    loading = sum(rounded(birth.num_bytes) for birth in log.births if birth.kind != "adapter")
-    loading += largest_unquantised(base) * compute.itemsize
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    made = optimizer.make_optimizer(parameters, config.optim)
-    loss = TokenLoss(base, config.memory.loss == "chunked")
-    rows = config.optim.batch_size
     stepper = Stepper(
-        loss=loss,
-        examples=_examples(rows, length or config.data.max_length, trained),
+        loss=TokenLoss(base, config.memory.loss == "chunked"),
+        examples=_examples(config.optim.batch_size, length or config.data.max_length, trained),
         parameters=parameters,
-        device=torch.device("cpu"),
-        autocast=lambda: _autocast(compute),
+        device=place,
+        autocast=lambda: _autocast(compute, place.type),
         is_scaled=False,
         warn=lambda _: None,
     )
-    batch: list[tuple[int, ...]] = [(number,) for number in range(rows)]
-    progress = Progress(micro_batch=rows)
-    place = _Place(log, report)
-    layers = Phases(base, place.begin).layers
-    model.train()
-    with _no_collection(), pretend(device, config.data.packing), mode, log, Kernels(log, device):
-        _make_states(made, parameters, log)
-        place.enter(TRAINING)
-        gradient = stepper.gradient([batch] * min(config.optim.accumulation, 2), progress, seed=0)
-        log.adopt((p.grad for _, p in parameters if p.grad is not None), "gradients")
-        place.begin(STEP)
-        optimizer.clip(parameters, gradient.norm, config.optim.grad_clip)
-        made.step()
-        place.enter(EVALUATION)
-        model.eval()
-        with _autocast(compute):
-            loss.each(collate(batch, stepper.examples, stepper.device))
-    num_trainable = sum(p.numel() for _, p in parameters)
-    return Rehearsed(log, time.perf_counter() - begun, len(layers), num_trainable, loading)
+    made = optimizer.make_optimizer(parameters, config.optim)
+    return Setting(config, base, model, parameters, made, stepper)
 
 
 class _Place:
@@ -131,8 +176,8 @@ class _Place:
         self._report(mark)
 
 
-def _autocast(compute: torch.dtype) -> AbstractContextManager[Any]:
-    return nullcontext() if compute == torch.float32 else torch.autocast("cpu", dtype=compute)
+def _autocast(compute: torch.dtype, kind: str = "cpu") -> AbstractContextManager[Any]:
+    return nullcontext() if compute == torch.float32 else torch.autocast(kind, dtype=compute)
 
 
 def _examples(rows: int, length: int, trained: int) -> Examples:
@@ -144,8 +189,8 @@ def _examples(rows: int, length: int, trained: int) -> Examples:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Python's garbage collector frees what 8-bit layers leave in cycles at times that nobody can foretell; without
-    it the rehearsal is the same each time, and no less than what a run takes."""
+    """Python's garbage collector frees what 8-bit layers leave in cycles at times that nobody can foretell;
+    without it the rehearsal is the same each time, and no less than what a run takes."""
     gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()
