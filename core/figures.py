@@ -26,8 +26,8 @@ def size(num_bytes: float) -> str:
 
 def count(number: float) -> str:
     """A large count, short: "41.9 M", "8.03 B", "4,212"."""
-    for limit, letter in ((1e9, "B"), (1e6, "M")):
-        if number >= limit:
+    for limit, least, letter in ((1e9, 999.5e6, "B"), (1e6, 1e6, "M")):
+        if number >= least:
             scaled = number / limit
             return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f} {letter}"
     return whole(number)
