@@ -31,6 +31,8 @@ LOOK_SECONDS = 0.02
 WIDE_FORMAT = re.compile(r"\d{7}|\*")
 MARKS = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
 Result = TypeVar("Result")
+CAPTURES = re.compile(r"\{%[-+]?\s*(?:filter|call|macro|block|set\s[^=%]*%\})")
+"""What takes hold of written text, so that it may change it: marks as well."""
 _secret = secrets.token_hex(8)
 BEGIN, END = f"\x02{_secret}\x02", f"\x03{_secret}\x03"
 """What stands around an answer in a marked rendering: nothing that any text could hold."""
@@ -45,6 +47,7 @@ class CompiledTemplate:
 
     def __init__(self, source: str, date: Callable[[str], str]) -> None:
         self.is_marked = MARKS.search(source) is not None
+        self.captures = CAPTURES.search(source) is not None
         self._plain = within_limits(lambda: _environment(False, date).from_string(source))
         self._marked = _environment(True, date).from_string(source) if self.is_marked else self._plain
 

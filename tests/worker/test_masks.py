@@ -123,6 +123,24 @@ def test_markers_around_the_wrong_text_are_not_believed() -> None:
     assert trained_text(tokenizer, example) == ["The fox had a hat.<|im_end|>"]
 
 
+@pytest.mark.parametrize(
+    "capture", ["{% set x %}ANSWER{% endset %}{{ x | trim | upper }}", "{% filter upper %}ANSWER{% endfilter %}",
+                "{% set x|upper %}ANSWER{% endset %}{{ x }}"],
+)  # fmt: skip
+def test_markers_inside_what_takes_hold_of_text_are_checked_against_the_text_without_them(capture: str) -> None:
+    answer = "{% generation %}{{ m['content'] + '<|im_end|>' }}{% endgeneration %}"
+    source = (
+        "{% for m in messages %}{% if m['role'] == 'assistant' %}"
+        + capture.replace("ANSWER", answer)
+        + "{% else %}{{ m['content'] + '\\n' }}{% endif %}{% endfor %}"
+    )
+    tokenizer, encoder = encoder_for("chatml", source=source)
+    (example,) = encode(encoder, [FOX[0], Message("assistant", "A HAT.")])
+    assert trained_text(tokenizer, example)[0].upper().startswith("A HAT.")
+    plain = ChatTemplate(tokenizer).render([FOX[0], Message("assistant", "A HAT.")], "all")[0].text
+    assert example[0] == tokenizer(plain, add_special_tokens=False).input_ids
+
+
 def test_a_template_that_hides_the_answer_is_refused() -> None:
     _, encoder = encoder_for("chatml", source="{% for m in messages %}{{ m['role'] }}{% endfor %}")
     assert encode(encoder, FOX) == []
