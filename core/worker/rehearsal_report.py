@@ -25,6 +25,7 @@ from core.worker.wire import open_wire
 
 if TYPE_CHECKING:
     from core.worker.rehearse import Rehearsed
+    from core.worker.storages import StorageLog
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
 ALLOCATED = {"cuda": 512, "mps": 256, "cpu": 1}
@@ -124,10 +125,7 @@ def describe(done: Rehearsed, config: RunConfig, device: Device, length: int) ->
         peak_phase="load" if done.load_bytes > peak.num_bytes else phase_of(peak.phase),
         phases=phases,
         parts=dict(sorted(replay.parts(log, peak.event, block).items())),
-        timeline=[
-            Point(at=round(at, 5), num_bytes=num_bytes, phase=phase_of(phase))
-            for at, num_bytes, phase in replay.timeline(log, MOST_POINTS, block)
-        ],
+        timeline=_timeline(log, block),
         living=[
             Living(part=part, operation=operation, shape=shape, dtype=dtype, count=count, num_bytes=num_bytes)
             for (part, operation, shape, dtype), (count, num_bytes) in replay.alike(log, living, block)
@@ -142,6 +140,25 @@ def describe(done: Rehearsed, config: RunConfig, device: Device, length: int) ->
         seconds=round(done.seconds, 2),
         versions={name: importlib.metadata.version(name) for name in LIBRARIES},
     )
+
+
+def _timeline(log: StorageLog, block: int) -> list[Point]:
+    """The course of the bytes. A phase so short that no stretch peaks in it has a point of its own."""
+    from core.worker import replay
+
+    points = [
+        Point(at=round(at, 5), num_bytes=num_bytes, phase=phase_of(phase))
+        for at, num_bytes, phase in replay.timeline(log, MOST_POINTS - len(PHASES), block)
+    ]
+    moments = list(replay.walk(log, block))
+    for missing in set(PHASES) - {point.phase for point in points}:
+        of_phase = [(number, one) for number, one in enumerate(moments) if phase_of(one.phase) == missing]
+        if of_phase:
+            number, top = max(of_phase, key=lambda pair: pair[1].num_bytes)
+            points.append(
+                Point(at=round(number / len(moments), 5), num_bytes=top.num_bytes, phase=phase_of(top.phase))
+            )
+    return sorted(points, key=lambda point: point.at)
 
 
 def phase_of(mark: str) -> Phase:

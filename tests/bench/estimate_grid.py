@@ -46,9 +46,9 @@ DEVICES = {
 }
 FROM_CATALOGUE = (
     "meta-llama/Llama-3.2-1B", "meta-llama/Llama-3.1-8B", "mistralai/Mistral-7B-v0.3", "Qwen/Qwen2.5-0.5B",
-    "Qwen/Qwen3-0.6B", "google/gemma-2-2b", "google/gemma-3-1b-pt", "microsoft/Phi-3-mini-4k-instruct",
-    "HuggingFaceTB/SmolLM3-3B", "allenai/OLMo-2-0425-1B", "Qwen/Qwen3-30B-A3B", "mistralai/Mixtral-8x7B-v0.1",
-    "openai/gpt-oss-20b",
+    "Qwen/Qwen3-0.6B", "google/gemma-2-2b", "google/gemma-3-1b-pt", "HuggingFaceTB/SmolLM3-3B",
+    "Qwen/Qwen3-30B-A3B", "mistralai/Mixtral-8x7B-v0.1", "openai/gpt-oss-20b",
+    "microsoft/Phi-3-mini-4k-instruct", "allenai/OLMo-2-0425-1B",
 )  # fmt: skip
 OTHERS: dict[str, dict[str, Any]] = {
     "gpt2": {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257,
@@ -106,7 +106,8 @@ class Outcome:
 
 def models() -> dict[str, dict[str, Any]]:
     """The config.json of each architecture, whole."""
-    listed = {model.name.partition("/")[2]: model.config for model in catalogue() if model.name in FROM_CATALOGUE}
+    known = {model.name: model.config for model in catalogue()}
+    listed = {name.partition("/")[2]: known[name] for name in FROM_CATALOGUE}
     for settings in listed.values():
         if settings["model_type"] == "mistral":
             settings["sliding_window"] = None  # as in the config.json of v0.3; a table of shapes does not say
@@ -230,6 +231,13 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def write_table(rows: list[dict[str, Any]], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 SETTINGS = (
     "quantization", "kind", "batch_size", "max_length", "accumulation", "optimizer", "activation_checkpointing",
     "loss", "packing", "rank", "targets", "adapter_dtype", "dropout", "upcast", "double_quantization", "attention",
@@ -253,21 +261,19 @@ def main() -> int:
     parser.add_argument("--rare", action="store_true", help="draw what fewer people change too")
     options = parser.parse_args()
     quieten()
-    rows, errors = [], defaultdict(list)
+    rows: list[dict[str, Any]] = []
+    errors: dict[str, list[float]] = defaultdict(list)
     for point in points(options.seed, options.each, options.rare):
         if options.only not in point.name:
             continue
         outcome = compare(point)
         rows.append(row_of(outcome))
+        write_table(rows, options.csv)
         for group in ("all", f"model {point.name}", f"quantization {point.values['model.quantization']}",
                       f"device {point.device.kind}"):  # fmt: skip
             errors[group].append(abs(outcome.error))
         if abs(outcome.error) > 0.01:
             print(f"{outcome.error:+.2%} {rows[-1]}", flush=True)
-    with options.csv.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
     for group, found in errors.items():
         print(f"{group:45} {len(found):4} points   mean {statistics.mean(found):.3%}   worst {max(found):.3%}")
     return 0

@@ -3,8 +3,8 @@
 `python tests/gpu/measure_memory.py NAME [--minutes 9]` on a machine with a CUDA GPU; no network, no files. Models
 have real shapes and weights of zeros. Predictions are written before anything runs; each run takes three steps and
 an evaluation in a process of its own, and is written to tests/recorded/gpu-memory-NAME.json as soon as it is done,
-so that an interruption loses nothing. Rehearsals are made on spare processor cores meanwhile. `--dry-run` writes the
-predictions and ends; `--device cpu --tiny` takes three tiny runs on the processor instead.
+so that an interruption loses nothing. Rehearsals are made on spare processor cores meanwhile. `--dry-run` writes
+the predictions and ends; `--device cpu --tiny` takes three tiny runs on the processor instead.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ STEPS = 3
 
 def llama(hidden: int, layers: int, heads: int, kv_heads: int, mlp: int, vocab: int, tied: bool) -> dict[str, Any]:
     return {"model_type": "llama", "hidden_size": hidden, "num_hidden_layers": layers,
-            "num_attention_heads": heads, "num_key_value_heads": kv_heads, "intermediate_size": mlp, "vocab_size": vocab,
-            "tie_word_embeddings": tied, "max_position_embeddings": 131_072}  # fmt: skip
+            "num_attention_heads": heads, "num_key_value_heads": kv_heads, "intermediate_size": mlp,
+            "vocab_size": vocab, "tie_word_embeddings": tied, "max_position_embeddings": 131_072}  # fmt: skip
 
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -78,7 +78,8 @@ RUNS = [
     run("1B", 2, 1024, kind="full", optimizer="sgd"), run("1B", 2, 512, kind="full", **KEPT),
     run("1B", 2, 1024, kind="full", loss="full"), run("3B", 2, 1024), run("3B", 4, 512, **KEPT),
     run("3B", 2, 2048, quantization="nf4"), run("3B", 2, 1024, quantization="int8"),
-    run("3B", 1, 1024, loss="full"), run("3B", 1, 1024, kind="full", optimizer="adamw_8bit"), run("8B", 2, 1024), run("8B", 2, 1024, **KEPT),
+    run("3B", 1, 1024, loss="full"), run("3B", 1, 1024, kind="full", optimizer="adamw_8bit"),
+    run("8B", 2, 1024), run("8B", 2, 1024, **KEPT),
     run("8B", 1, 512, quantization="nf4"), run("8B", 2, 2048, quantization="nf4"),
     run("8B", 1, 8192, quantization="nf4"), run("8B", 2, 1024, quantization="nf4", **KEPT),
     run("8B", 2, 1024, quantization="nf4", optimizer="adamw_8bit", rank=64),

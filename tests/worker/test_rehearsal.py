@@ -1,0 +1,55 @@
+"""The job that rehearses a run: its document, its progress, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from core.launch import worker_command, worker_environment
+from core.memory.rehearsal import MOST_POINTS, PHASES, Rehearsal
+
+CONFIG = "model: {source: 'starter:storyteller', quantization: nf4}\ndata: {max_length: 128}\n"
+
+
+def rehearse(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        worker_command("rehearse", str(file), *options),
+        env={**worker_environment(), **os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def test_a_rehearsal_answers_with_one_document(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(CONFIG)
+    done = rehearse(file, "--device", "cuda", "--longest", "100")
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = Rehearsal.model_validate_json(done.stdout)
+    assert sum(found.parts.values()) == found.peak_bytes == max(found.phases.values())
+    assert tuple(found.phases) == PHASES and all(found.phases.values())
+    assert found.phases[found.peak_phase] == found.peak_bytes
+    assert len(found.timeline) <= MOST_POINTS
+    assert max(point.num_bytes for point in found.timeline) == found.peak_bytes
+    assert [point.at for point in found.timeline] == sorted(point.at for point in found.timeline)
+    assert {point.phase for point in found.timeline} == set(PHASES) - {"load"}
+    assert [one.num_bytes for one in found.living] == sorted((one.num_bytes for one in found.living), reverse=True)
+    assert (found.length, found.device, found.num_layers) == (100, "cuda", 4)
+    assert "Rehearsing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("model: {source: 'nobody/nothing'}\n", "is not on this machine"),
+        ("model: {source: 1e, colour: red}\n", "Unknown setting"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_one_sentence(tmp_path: Path, config: str, words: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(config)
+    done = rehearse(file)
+    assert done.returncode == 1 and not done.stdout
+    assert words in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,72 @@
+"""Activation rows: what stands in the files is what today's libraries keep, and every family has its own."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import pytest
+import transformers
+
+from core.memory import rows
+from core.memory.modes import Mode
+from core.memory.nearness import nearest
+from core.models.families import FAMILIES
+from core.worker.row_files import write_row
+from core.worker.rows import trace_row
+from core.worker.toys import TOYS, symbols
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    transformers.logging.set_verbosity_error()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("family", "mode"),
+    [
+        ("llama", Mode(base="nf4")),
+        ("qwen3_moe", Mode(device="cpu", bits=32, method="full", checkpointing=False)),
+    ],
+)
+def test_a_row_traced_anew_is_the_one_in_the_file(family: str, mode: Mode) -> None:
+    """Fails when a library's release keeps something else: `python -m core.worker rows` makes the files anew."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = write_row(trace_row(family, mode))
+    file = rows._file(family)
+
+    def spelt(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: spelt(more) for key, more in value.items()}
+        return [spelt(more) for more in value] if isinstance(value, list) else file["peaks"][value]
+
+    assert spelt(file["rows"][mode.name]) == traced
+
+
+def test_toys_tell_every_product_apart() -> None:
+    for family in ("llama", "mixtral"):
+        small, large = (symbols(family, toy, depth) for toy, depth in zip(TOYS, (3, 4), strict=True))
+        pairs = [(small[name], large[name]) for name in small]
+        per_token = [name for name in small if name.startswith("T")]
+        assert len({(small[name], large[name]) for name in per_token}) == len(per_token)
+        assert all(a > 0 or b == 0 for a, b in pairs)
+
+
+def test_a_mode_that_was_not_traced_is_made_up_of_those_that_were() -> None:
+    names = set(rows._file("llama")["rows"])
+    near = nearest(Mode(base="nf4", dropout=True, packed=True, checkpointing=False), names)
+    assert near.mode == Mode(base="nf4", checkpointing=False)
+    assert [more.dropout - less.dropout for more, less in near.changes] == [1, 0]
+    assert [more.packed - less.packed for more, less in near.changes] == [0, 1]
+    assert all(more.name in names and less.name in names for more, less in near.changes)
+
+
+def test_families_with_rows_of_their_own_are_found_so() -> None:
+    known = [family for family in FAMILIES if rows._file(rows.SAME_AS.get(family, family))]
+    assert {"llama", "mistral", "qwen2", "qwen3", "mixtral", "qwen3_moe"} <= set(known)
+    for family in known:
+        found = rows.find_rows(family, Mode(attention="sdpa" if FAMILIES[family].sdpa else "eager"), "chunked")
+        assert found.is_own_family and not found.changes
+    assert not rows.find_rows("of-no-family", Mode(), "chunked").is_own_family
