@@ -87,6 +87,14 @@ class Rows(Sequence["Row | Problem"]):
         found._count()
         return found
 
+    def seen_at(self, number: int) -> int:
+        """Where the row that is this number of `once` is first seen, as reports count rows once."""
+        once = self.once()
+        part, place = once._find(number)
+        at = next(at for at, other in enumerate(once._parts) if other is part)
+        order, row = self._parts[at].order, part.number(place)
+        return self._starts[at] + (row if order is None else int(np.searchsorted(order, row)))
+
     def file_of(self, number: int) -> str:
         """The name within the dataset of the file that a row is in; empty for a lone file."""
         return self._find(number)[0].data.name

@@ -15,6 +15,7 @@ from app.widgets.row_list import LINE_HEIGHT
 from core.config import RunConfig
 from core.data.check import check
 from core.data.lengths import Lengths
+from core.data.rows import open_rows
 from core.preview import Measured
 
 
@@ -104,6 +105,19 @@ def test_all_problems_are_written_to_a_file(report, background, qtbot, tmp_path)
     export.start(tmp_path / "all.txt")
     qtbot.waitUntil(lambda: said[-1][1], timeout=60_000)
     assert "neither .csv nor .jsonl" in said[-1][0]
+
+
+def test_a_report_counts_rows_once_and_finds_them_where_they_are_seen(tmp_path):
+    for name, count in (("a", 3), ("b", 4)):
+        rows = [{"prompt": f"{name} {n}", "completion": "" if n == 2 else "ok"} for n in range(count)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    first, then = str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")
+    for more in ((), (then,), (f"3*{then}",), (f"0.5*{then}", f"2*{then}")):
+        rows, report = open_rows(first, more), check(first, more=more)
+        assert report.problems
+        for problem in report.problems:
+            row = rows[rows.seen_at(problem.row)]
+            assert (row.line, row.reason) == (problem.line, problem.reason), more
 
 
 def test_data_without_a_problem_says_so(theme, qtbot):

@@ -73,7 +73,7 @@ class DataCard(Card):
             RowsTab(draft, data, reader, search, edits, preview, theme),
             ProblemsTab(draft, theme),
         )
-        self.problems.opened.connect(self.show_row)
+        self.problems.opened.connect(self._show_found)
         self.problems.lengths_wanted.connect(lambda: self.tabs.choose(LENGTHS))
         self._export = ProblemExport(draft, background)
         self._export.said.connect(self.problems.say)
@@ -152,6 +152,11 @@ class DataCard(Card):
     def _open_tab(self, index: int) -> None:
         name = {ROWS: "rows", COLUMNS: "mapping", PROBLEMS: "problems", LENGTHS: "lengths", SPLIT: "split"}[index]
         self._stack.setCurrentWidget(getattr(self, name))
+
+    def _show_found(self, number: int) -> None:
+        """Open a row by its number in the report, which counts rows once that a weight repeats."""
+        if self._data.rows is not None:
+            self.show_row(self._data.rows.seen_at(number))
 
     def show_row(self, number: int) -> None:
         """Open a row, counted from 0, as the model sees it."""
