@@ -10,6 +10,7 @@ import yaml
 
 from core.cli.output import say
 from core.config import RunConfig, field_at
+from core.data.templates import AUTO, template_names
 from core.errors import HoneError
 from core.mistakes import ConfigError, Mistake
 
@@ -73,7 +74,9 @@ def anchored(config: RunConfig, folder: Path) -> RunConfig:
     for path in SOURCES:
         source = str(config.value(path))
         place = folder / Path(source).expanduser()
-        if source and (place.is_file() or (place.is_dir() and path != "data.template")):
+        if path == "data.template" and (source in (AUTO, *template_names()) or not place.is_file()):
+            continue
+        if source and place.exists():
             found[path] = str(place.resolve())
     if config.data.more:
         from core.data import mix  # loads numpy, which most verbs have no use for

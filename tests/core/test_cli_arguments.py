@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from core.cli import main
+from core.cli.configs import anchored
 from core.config import RunConfig
 
 VERBS = ("demo", "train", "resume", "stop", "runs", "estimate", "data", "chat", "config", "doctor", "download")
@@ -180,3 +181,12 @@ def test_yaml_of_config_explains_each_setting(capsys: pytest.CaptureFixture[str]
     tree = yaml.safe_load(text)
     settings = sum(len(section) for section in tree.values() if isinstance(section, dict))
     assert text.count("  # ") >= settings
+
+
+def test_a_template_of_the_library_comes_before_a_file_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "chatml").write_text("{{ 1 }}")
+    (tmp_path / "own.jinja").write_text("{{ 1 }}")
+    like = RunConfig()
+    assert anchored(like.with_value("data.template", "chatml"), tmp_path).data.template == "chatml"
+    own = anchored(like.with_value("data.template", "own.jinja"), tmp_path).data.template
+    assert own == str((tmp_path / "own.jinja").resolve())
