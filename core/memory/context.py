@@ -11,17 +11,19 @@ PASSING = ("recompute", "head_and_loss", "workspace")
 CPU_CONTEXT = 500 * MIB
 """Resident memory of a CPU worker around a model of a megabyte. Measured on Linux x86-64, Python 3.11, torch 2.13:
 13 MiB for Python, 222 after torch, 388 after transformers and PEFT, 471 after datasets and accelerate, 492 after
-three training steps."""
+three training steps. Measured again on torch 2.13 by whole runs of the starter: 500 MiB beyond their tensors."""
+BITSANDBYTES = 44 * MIB
+"""What bitsandbytes adds to a CPU worker that needs it, measured likewise."""
 
 
-def context_bytes(device: Device) -> int:
+def context_bytes(device: Device, needs_bitsandbytes: bool = False) -> int:
     """The framework's own memory on the device.
 
     CUDA figures are not measured by us: 141 MiB was published for a T4 with lazy loading, and newer GPUs load
     more kernels.
     """
     if device.kind == "cpu":
-        return CPU_CONTEXT
+        return CPU_CONTEXT + (BITSANDBYTES if needs_bitsandbytes else 0)
     if device.kind == "mps":
         return 300 * MIB
     generation = device.capability[0] if device.capability else 8
