@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -54,11 +55,12 @@ def test_an_answer_ends_with_one_token_of_the_model(name, model):
 @pytest.mark.parametrize("name", template_names())
 def test_the_text_is_that_of_plain_transformers(name):
     tokenizer, template = made("base", name)
+    names: dict[str, Any] = dict(tokenizer.special_tokens_map)
     turns = [{"role": message.role, "content": message.content} for message in (SYSTEM, *FOX)]
     for count, is_asking in ((3, False), (2, True)):
         theirs, _ = render_jinja_template(
             [turns[:count]], chat_template=template.source, add_generation_prompt=is_asking,
-            **tokenizer.special_tokens_map,
+            **names,
         )  # fmt: skip
         ours = template.prompt((SYSTEM, *FOX)[:2]) if is_asking else template.render((SYSTEM, *FOX), "all")[0].text
         assert [ours] == theirs
