@@ -98,7 +98,7 @@ def estimate_stack(stack: Stack, config: RunConfig, facts: ModelFacts, device: D
     """The same for a stack that need not be ours; of `config` only the evaluation counts. Without suggestions."""
     rows = find_rows(facts.family, stack.mode(facts), _loss(facts, stack))
     found = _moments(config, facts, stack, rows)
-    fixed = {"context": context_bytes(device), "margin": slack_bytes(device, found)}
+    fixed = {"context": context_bytes(device, stack.needs_bitsandbytes), "margin": slack_bytes(device, found)}
     worst = max(found, key=lambda moment: moment.num_bytes)
     parts = {name: worst.parts.get(name, 0) + fixed.get(name, 0) for name in PART_NAMES}
     peak = sum(parts.values())

@@ -54,6 +54,10 @@ class Stack:
     held_score_bytes: Literal[0, 2, 4] = 0
     """Bytes of each score that the Trainer's loop holds in its outputs until the step is done."""
 
+    @property
+    def needs_bitsandbytes(self) -> bool:
+        return self.quantization != "none" or self.optimizer == "adamw_8bit"
+
     def mode(self, facts: ModelFacts) -> Mode:
         """The way of training whose activations this stack keeps."""
         only_attention = not self.is_full and set(self.targets) <= ATTENTION_LAYERS
