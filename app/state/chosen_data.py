@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from core.data.rows import Rows
     from core.sections import DataSection
 
+LARGE_BYTES = 1 << 20
+"""Data that takes longer to check than a process takes to start."""
+
 
 class ChosenData(QObject):
     """First `rows` arrives, then `report`; or `error` does. `changed` is emitted at each."""
@@ -89,7 +92,8 @@ class ChosenData(QObject):
         """Make the report; one still being made for another split is no longer wanted."""
         self._drop()
         assert self._config is not None
-        check, self.checked_share = partial(_check, self._config), 0.0
+        is_large = self.rows is not None and self.rows.num_bytes > LARGE_BYTES
+        check, self.checked_share = partial(_check, self._config, is_large), 0.0
         self._tickets = [self._background.run_long(self, check, self._checked, self._failed, self._progressed)]
 
     def _progressed(self, share: float) -> None:
@@ -126,10 +130,7 @@ def _open(data: DataSection, seed: int) -> Rows:
     return rows_of(data, seed)
 
 
-def _check(config: RunConfig, ticket: Ticket) -> Report:
-    from core.data.check import check
-    from core.data.mapping import Meaning
+def _check(config: RunConfig, is_large: bool, ticket: Ticket) -> Report:
+    from core.data.apart import check_apart, check_run
 
-    data, meaning = config.data, Meaning.of(config.data)
-    return check(data.source, ticket.report, more=data.more, holdout=data.holdout, seed=config.runtime.seed,
-                 meaning=meaning)  # fmt: skip
+    return check_apart(config, ticket.report) if is_large else check_run(config, ticket.report)

@@ -1,0 +1,85 @@
+"""Checks a dataset in a process of its own: `python -m core.data.apart` reads a run's config from stdin.
+
+Rows are read and judged in Python, which holds its lock all the while: on a thread, the check of a large file
+would take the window's frames. Now and then the process says a Progress event, and at last the report, in a line.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+from core.config import RunConfig
+from core.data.check import Report, check
+from core.data.mapping import Meaning
+from core.data.source import wrong
+from core.errors import HoneError
+from core.events import Failed, Progress, decode, encode
+from core.launch import worker_environment, worker_python
+
+
+def check_run(config: RunConfig, progress: Callable[[int, int], None] | None = None) -> Report:
+    """The check of a run's data as the run would read it. Raises HoneError."""
+    data = config.data
+    return check(
+        data.source,
+        progress,
+        more=data.more,
+        holdout=data.holdout,
+        seed=config.runtime.seed,
+        meaning=Meaning.of(data),
+    )
+
+
+def check_apart(config: RunConfig, progress: Callable[[int, int], None]) -> Report:
+    """`check_run` in a process of its own, which ends when `progress` raises. Raises HoneError."""
+    worker = subprocess.Popen(
+        [worker_python(), "-P", "-m", "core.data.apart"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=worker_environment(),
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+    assert worker.stdin is not None and worker.stdout is not None
+    with worker:
+        try:
+            worker.stdin.write(config.to_yaml().encode())
+            worker.stdin.close()
+            last = b""
+            for last in worker.stdout:
+                event = decode(last)
+                if isinstance(event, Progress):
+                    progress(int(event.done), int(event.total))
+                elif isinstance(event, Failed):
+                    raise HoneError(event.message, path=event.path)
+        except BaseException:
+            worker.kill()
+            raise
+    if worker.returncode:
+        raise wrong("The check of the data ended without a word; is memory short? Choose the data again.")
+    return Report.model_validate_json(last)
+
+
+def main() -> int:
+    """Exit 0 after the report, 1 after a Failed event."""
+
+    def say(line: bytes) -> None:
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+
+    try:
+        config = RunConfig.from_yaml(sys.stdin.buffer.read().decode())
+        report = check_run(
+            config, lambda done, total: say(encode(Progress(label="Checking", done=done, total=total)))
+        )
+    except HoneError as error:
+        say(encode(Failed(message=error.message, path=error.path)))
+        return 1
+    say(report.model_dump_json().encode() + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""A check in a process of its own finds what a check at hand finds, and ends when nobody waits for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.config import RunConfig
+from core.data.apart import check_apart, check_run
+from core.errors import HoneError
+
+
+def config_of(path: Path) -> RunConfig:
+    return RunConfig().with_values({"data.source": str(path), "data.holdout": 0.1})
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    rows = [{"prompt": f"What is {number % 4990}?", "completion": "A number."} for number in range(5000)]
+    path = tmp_path / "many rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"prompt": \n')
+    return path
+
+
+def test_it_finds_what_a_check_at_hand_finds(many: Path) -> None:
+    told: list[tuple[int, int]] = []
+    report = check_apart(config_of(many), lambda done, total: told.append((done, total)))
+    assert report == check_run(config_of(many))
+    assert (report.num_rows, report.num_skipped, report.num_duplicates) == (5001, 1, 10)
+    assert told == [(0, 5001), (2000, 5001), (4000, 5001)]
+
+
+def test_a_mistake_is_the_same_sentence(tmp_path: Path) -> None:
+    with pytest.raises(HoneError, match=r"nowhere.jsonl does not exist; give") as caught:
+        check_apart(config_of(tmp_path / "nowhere.jsonl"), lambda done, total: None)
+    assert caught.value.path == "data.source"
+
+
+def test_it_ends_when_nobody_waits(many: Path) -> None:
+    def drop(done: int, total: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        check_apart(config_of(many), drop)
+    assert not psutil.Process().children()
