@@ -95,7 +95,10 @@ def make_plan(
 
 
 def train_rows(config: RunConfig, num_rows: int) -> int:
-    """Rows that are trained on, the held-out ones left out; at least one."""
+    """Rows that are trained on, the held-out ones left out; at least one. A split by a column is taken for one by
+    share: how the column is filled is known only once all rows are read."""
+    if config.data.holdout_source:
+        return num_rows
     held_out = round(num_rows * config.data.holdout)
     if config.data.holdout and num_rows > 1:
         held_out = min(max(held_out, 1), num_rows - 1)
