@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from app.pages.new_run.findings import LONG, Finding, Found, findings, number_in_words
 from app.state.draft import Draft
@@ -49,8 +49,8 @@ class ProblemsTab(QWidget):
         self.words = Label("", wrap=True)
         self.policy = Combo()
         self.policy.setFixedHeight(32)
-        self.policy.setMinimumWidth(120)
-        self.policy.setMaximumWidth(146)
+        self.policy.setSizeAdjustPolicy(Combo.SizeAdjustPolicy.AdjustToContents)
+        self.policy.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
         self.policy.activated.connect(self._choose)
         self.list = RowList(theme, self._line, lambda row: f"Line {whole(self._rows[row].line)}")
         self.list.setAccessibleName("Rows with problems; Enter shows one as the model sees it")
@@ -81,8 +81,8 @@ class ProblemsTab(QWidget):
     def _lay_out(self) -> QWidget:
         top = QHBoxLayout()
         top.setSpacing(12)
-        top.addWidget(self.words, 2)
-        top.addWidget(self.policy, 1, Qt.AlignmentFlag.AlignTop)
+        top.addWidget(self.words, 1)
+        top.addWidget(self.policy, 0, Qt.AlignmentFlag.AlignTop)
         right = QVBoxLayout()
         right.setSpacing(8)
         right.addLayout(top)
