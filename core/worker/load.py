@@ -57,6 +57,10 @@ def load_model(
         options["attn_implementation"] = model.attention
     if model.quantization != "none":
         options["quantization_config"] = quantization_config(model, compute)
+    if model.quantization in ("nf4", "fp4") and device.kind == "cpu":
+        from core.worker.four_bits import mend_unpacking
+
+        mend_unpacking()
     try:
         with _experts_included(model):
             loaded, told = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
