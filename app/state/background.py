@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,9 +11,6 @@ from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal
 from core.errors import HoneError
 
 T = TypeVar("T")
-SWITCH_SECONDS = 0.0005
-"""How long a busy thread may keep Python's lock from the window's thread, which takes it several times a frame.
-Python's own 5 ms made frames of 17 ms while a large file was checked."""
 
 
 class DroppedError(Exception):
@@ -74,7 +70,6 @@ class Background(QObject):
 
     def __init__(self, num_threads: int = 4) -> None:
         super().__init__()
-        sys.setswitchinterval(SWITCH_SECONDS)
         self._pool = QThreadPool()
         self._pool.setMaxThreadCount(num_threads)
         self._held: list[_Work] | None = None
