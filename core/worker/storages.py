@@ -42,6 +42,12 @@ class StorageLog(TorchDispatchMode):
         self.marks: list[tuple[int, str]] = []
         self.phase = ""
         self._known: dict[int, int] = {}
+        self._is_over = False
+
+    def __exit__(self, *details: Any) -> None:
+        """What dies from now on is no more a part of what is followed."""
+        super().__exit__(*details)
+        self._is_over = True
 
     def begin(self, phase: str) -> None:
         """What is made from now on belongs to this phase."""
@@ -86,7 +92,8 @@ class StorageLog(TorchDispatchMode):
 
     def _forget(self, key: int, number: int) -> None:
         del self._known[key]
-        self.events.append(~number)
+        if not self._is_over:
+            self.events.append(~number)
 
 
 def _key(tensor: Tensor) -> int:

@@ -198,8 +198,10 @@ def test_every_kind_of_model_writes_in_a_batch_what_transformers_makes_it_write_
 
 @pytest.mark.parametrize("quantization", ["none", "int8", "nf4"])
 def test_stacked_adapters_compute_what_pefts_mixed_batches_compute(
-    columns: Columns, base: Path, adapters: list[Path], quantization: str
+    columns: Columns, base: Path, adapters: list[Path], quantization: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The quick 4-bit kernel rounds its inputs to bf16, which makes more of a difference in their last bit.
+    monkeypatch.setattr("bitsandbytes.functional.has_avx512bf16", lambda: False)
     engine, names = engine_of(columns, base, adapters, quantization=quantization)
     assert engine.batches(names) == [[0, 1, 2, 3]]
     peft = engine._peft

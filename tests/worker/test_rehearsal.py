@@ -7,9 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from core.launch import worker_command, worker_environment
 from core.memory.rehearsal import MOST_POINTS, PHASES, Rehearsal
+from core.worker import replay
+from core.worker.storages import StorageLog
 
 CONFIG = "model: {source: 'starter:storyteller', quantization: nf4}\ndata: {max_length: 128}\n"
 
@@ -53,3 +56,14 @@ def test_what_cannot_be_rehearsed_is_one_sentence(tmp_path: Path, config: str, w
     done = rehearse(file)
     assert done.returncode == 1 and not done.stdout
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_dies_after_the_rehearsal_is_no_part_of_it() -> None:
+    log = StorageLog()
+    with log:
+        log.begin("training 1/head")
+        tensor = torch.zeros(64)
+    num_events = len(log.events)
+    del tensor
+    assert len(log.events) == num_events
+    assert [moment.num_bytes for moment in replay.walk(log)] == [256]
