@@ -85,14 +85,14 @@ def write(folder: Path, made: Tokens) -> None:
     """Keep tokens in a folder, which appears whole or not at all. Raises OSError."""
 
     def fill(staged: Path) -> None:
-        offsets = made.starts
         sequences = pa.table({
-            "row": made.rows,
-            "tokens": pa.LargeListArray.from_arrays(offsets, made.tokens),
-            "spans": pa.LargeListArray.from_arrays(made.span_starts * 2, made.spans.reshape(-1)),
+            "row": _to_arrow(made.rows),
+            "tokens": pa.LargeListArray.from_arrays(_to_arrow(made.starts), _to_arrow(made.tokens)),
+            "spans": pa.LargeListArray.from_arrays(_to_arrow(made.span_starts * 2), _to_arrow(made.spans)),
         })  # fmt: skip
         words = {name: json.dumps(getattr(made, name)).encode() for name in ("reasons", "remark_names", "details")}
-        rows = pa.table({name: getattr(made, name) for name in ROW_NUMBERS}).replace_schema_metadata(words)
+        numbers = {name: _to_arrow(getattr(made, name)) for name in ROW_NUMBERS}
+        rows = pa.table(numbers).replace_schema_metadata(words)
         for name, table in ((SEQUENCES, sequences), (ROWS, rows)):
             with pa.OSFile(str(staged / name), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
                 writer.write_table(table)
@@ -116,13 +116,13 @@ def read(folder: Path) -> Tokens | None:
         }
         tokens, starts = _lists(sequences, "tokens")
         spans, span_starts = _lists(sequences, "spans")
-        numbers = {name: rows.column(name).to_numpy().astype(np.int64) for name in ROW_NUMBERS}
+        numbers = {name: _column(rows, name).astype(np.int64) for name in ROW_NUMBERS}
         return Tokens(
             tokens=tokens.astype(np.int32, copy=False),
             starts=starts,
             spans=spans.astype(np.int32, copy=False).reshape(-1, 2),
             span_starts=span_starts // 2,
-            rows=sequences.column("row").to_numpy().astype(np.int64),
+            rows=_column(sequences, "row").astype(np.int64),
             **numbers,
             **words,
         )
@@ -155,4 +155,26 @@ def _lists(table: pa.Table, name: str) -> tuple[NDArray[Any], NDArray[np.int64]]
     if not column.num_chunks:
         return np.zeros(0, np.int32), np.zeros(1, np.int64)
     (chunk,) = column.chunks
-    return chunk.values.to_numpy(zero_copy_only=False), chunk.offsets.to_numpy().astype(np.int64)
+    return _to_numpy(chunk.values), _to_numpy(chunk.offsets).astype(np.int64)
+
+
+def _column(table: pa.Table, name: str) -> NDArray[Any]:
+    """The numbers of a column that stands in one piece."""
+    column = table.column(name)
+    return _to_numpy(column.chunk(0)) if column.num_chunks else np.zeros(0, np.int64)
+
+
+# pyarrow's own ways to and from numpy load pandas, which nothing else here needs: 46 MiB, and half a second.
+
+
+def _to_arrow(numbers: NDArray[Any]) -> pa.Array:
+    flat = np.ascontiguousarray(numbers).reshape(-1)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(flat.dtype), len(flat), [None, pa.py_buffer(flat)])
+
+
+def _to_numpy(numbers: pa.Array) -> NDArray[Any]:
+    dtype = np.dtype(numbers.type.to_pandas_dtype())
+    _, content = numbers.buffers()
+    if content is None:
+        return np.zeros(0, dtype)
+    return np.frombuffer(content, dtype)[numbers.offset : numbers.offset + len(numbers)]
