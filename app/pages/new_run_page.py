@@ -17,10 +17,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QBoxLayout,
-    QFrame,
     QHBoxLayout,
     QLineEdit,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -44,6 +42,7 @@ from app.state.row_lengths import RowLengths
 from app.theme import PAGE_MARGIN, PLAN_WIDTH, Theme, restyle
 from app.widgets.button import Chip
 from app.widgets.label import Label
+from app.widgets.scrolled import scrolled
 from core.config import RunConfig
 from core.errors import HoneError
 from core.launch import start_training
@@ -102,16 +101,10 @@ class NewRunPage(QWidget):
         for card in (self.model_card, self.data_card, self.method_card):
             column.addWidget(card)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidget(inside)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        row.addWidget(scroll, 1)
+        row.addWidget(scrolled(inside), 1)
         row.addWidget(self.plan)
 
     def _head(self) -> QBoxLayout:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QHideEvent, QKeySequence, QPixmap, QResizeEvent, QShortcut, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.pages.run.header import RunHeader
 from app.pages.run.loss_card import LossCard
@@ -22,6 +22,7 @@ from app.state.live_run import LiveRun
 from app.theme import PAGE_MARGIN, Theme
 from app.widgets.curve_plot import CurvePlot
 from app.widgets.plot_link import PlotLink
+from app.widgets.scrolled import scrolled
 from app.widgets.toast import Toast
 from core import durable
 from core.errors import HoneError
@@ -96,12 +97,7 @@ class RunPage(QWidget):
         column.addWidget(self.samples)
         column.addLayout(_row((self.told, 3), (self.settings, 2)))
         column.addStretch(1)
-        self.scrolled = QScrollArea()
-        self.scrolled.setWidgetResizable(True)
-        self.scrolled.setFrameShape(QFrame.Shape.NoFrame)
-        self.scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scrolled.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scrolled.setWidget(inside)
+        self.scrolled = scrolled(inside)
         bar = self.scrolled.verticalScrollBar()
         bar.rangeChanged.connect(
             lambda low, high: column.setContentsMargins(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.state.background import Background
 from app.state.preferences import Preferences
@@ -11,6 +11,7 @@ from app.theme import FIELD_GAP, PAGE_MARGIN, Theme
 from app.widgets.button import Button, Chip
 from app.widgets.card import Card
 from app.widgets.label import ElidedLabel, Label
+from app.widgets.scrolled import scrolled
 from core import places
 from core.errors import HoneError
 from core.figures import size
@@ -47,13 +48,9 @@ class SettingsPage(QWidget):
         self._devices.body.addLayout(self._device_rows)
         column.addWidget(self._devices)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidget(inside)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(scroll)
+        whole.addWidget(scrolled(inside))
         preferences.changed.connect(self._show)
         self._show()
         background.run(self, _devices, self._show_devices)

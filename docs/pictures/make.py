@@ -71,7 +71,7 @@ def grab(app: QApplication, studio: Studio, path: Path, appearance: str) -> None
 def grab_new_run(app: QApplication, studio: Studio, out: Path) -> None:
     page = studio.window.show_page("new-run")
     wait(app, lambda: page.planner.plan is not None and page.plan.start.isEnabled(), 60, "no plan")  # type: ignore
-    wait(app, lambda: page.data_card.rows.sight.stack.currentIndex() == 1, 120, "no tokens")  # type: ignore[attr-defined]
+    wait(app, lambda: page.data_card.contents.rows.sight.stack.currentIndex() == 1, 120, "no tokens")  # type: ignore[attr-defined]
     pause(app, 0.5)
     grab(app, studio, out / "new-run.png", "light")
     grab(app, studio, out / "new-run-dark.png", "dark")

@@ -10,7 +10,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
-from app.pages.new_run.data_card import PROBLEMS
+from app.pages.new_run.data_tabs import PROBLEMS
 from app.pages.new_run_page import NewRunPage
 from app.state.draft import Draft
 from app.state.memory_watch import MemoryWatch
@@ -206,8 +206,8 @@ def test_a_dropped_file_is_shown_row_by_row_with_its_problems(page, qtbot, tmp_p
     settled(page, qtbot)
     assert page.name.text() == "mine"
     assert "5 rows used of 6" in page.data_card.summary.text()
-    assert page.data_card.tabs.buttons[PROBLEMS].text().endswith("1")
-    rows = page.data_card.rows
+    assert page.data_card.contents.tabs.buttons[PROBLEMS].text().endswith("1")
+    rows = page.data_card.contents.rows
     assert rows.browser.count.text() == "of 6"
     rows.browser.list.setFocus()
     qtbot.keyClick(rows.browser.list, Qt.Key.Key_Down)
@@ -234,8 +234,8 @@ def test_a_folder_of_rows_dropped_on_the_card_is_data_and_a_models_is_not(page, 
 
 
 def test_what_is_trained_is_tinted(page, qtbot):
-    qtbot.waitUntil(lambda: page.data_card.rows.sight.number == 0, timeout=WAIT_MS)
-    blocks = page.data_card.rows.sight.row_view._blocks
+    qtbot.waitUntil(lambda: page.data_card.contents.rows.sight.number == 0, timeout=WAIT_MS)
+    blocks = page.data_card.contents.rows.sight.row_view._blocks
     assert [block.property("state") for block in blocks[:2]] == ["", "trained"]
     page._draft.set("data.train_on", "all")
     assert [block.property("state") for block in blocks[:2]] == ["trained", "trained"]
@@ -245,8 +245,8 @@ def test_the_broken_sample_teaches_every_problem_with_its_line(open_page, make_l
     page = open_page(RunConfig().with_values({"model.source": str(make_llama()), "data.source": "sample:broken"}))
     report = page.data.report
     assert report.num_rows - report.num_used == len(report.problems) > 0
-    page.data_card.tabs.choose(PROBLEMS)
-    assert page.data_card._stack.currentWidget() is page.data_card.problems
+    page.data_card.contents.tabs.choose(PROBLEMS)
+    assert page.data_card.contents.stack.currentWidget() is page.data_card.contents.problems
 
 
 def test_a_row_with_markup_is_shown_as_it_is_written(page, qtbot, tmp_path):
@@ -255,7 +255,7 @@ def test_a_row_with_markup_is_shown_as_it_is_written(page, qtbot, tmp_path):
     path.write_text(json.dumps({"prompt": evil, "completion": evil}))
     drop(page, path)
     settled(page, qtbot)
-    sight = page.data_card.rows.sight
+    sight = page.data_card.contents.rows.sight
     qtbot.waitUntil(lambda: sight.number == 0 and len(sight.row_view._blocks) > 0, timeout=WAIT_MS)
     block = sight.row_view._blocks[0]
     qtbot.waitUntil(lambda: block._text.text() == evil, timeout=WAIT_MS)

@@ -48,7 +48,7 @@ def main(num_rows: int, num_frames: int) -> dict:
     studio.open()
     studio.window.resize(1280, 800)
     page = studio.window.page("new-run")
-    rows, preview = page.data_card.rows, page.preview  # type: ignore[attr-defined]
+    rows, preview = page.data_card.contents.rows, page.preview  # type: ignore[attr-defined]
     browser, sight = rows.browser, rows.sight
     until(app, lambda: page.data.rows is not None and page.preview.state == "ready")  # type: ignore[attr-defined]
     until(app, lambda: sight.stack.currentWidget() is sight.tokens)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from app.pages.new_run.model_card import DownloadRow
+from app.pages.new_run.download_row import DownloadRow
 from app.state.background import Background
 from app.state.download import Download
 from app.state.hub_datasets import HubDatasets

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.state.background import Background
 from app.state.draft import Draft
@@ -13,6 +13,7 @@ from app.state.planner import Planner
 from app.theme import Theme
 from app.widgets.label import Label
 from app.widgets.option_list import Option, OptionList
+from app.widgets.scrolled import scrolled
 from core.config import RunConfig
 from core.figures import count, size
 
@@ -48,13 +49,8 @@ class KnownModels(QWidget):
         column.setContentsMargins(0, 0, 8, 0)
         column.addWidget(self.options)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll = scrolled(inside)
         scroll.setFixedHeight(HEIGHT)
-        scroll.setWidget(inside)
         scroll.viewport().setAutoFillBackground(False)
         inside.setAutoFillBackground(False)  # the card shows through
         head = QHBoxLayout()

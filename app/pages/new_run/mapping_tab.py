@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from app.pages.new_run.role_field import NAMES, RoleField
 from app.pages.new_run.shapes import SHAPES, in_words, mapping_of, shape_of, sureness
@@ -18,6 +18,7 @@ from app.widgets.button import Button
 from app.widgets.combo import Combo
 from app.widgets.label import ElidedLabel, Label, set_tooltip
 from app.widgets.option_list import Option, OptionList
+from app.widgets.scrolled import scrolled
 
 if TYPE_CHECKING:
     from core.data.formats import Layout
@@ -55,7 +56,7 @@ class MappingTab(QWidget):
         self._show()
 
     def _lay_out(self) -> None:
-        self._left = _scrolled(self.columns)
+        self._left = _at_top(self.columns)
         top = QHBoxLayout()
         top.setSpacing(10)
         top.addWidget(self.shape)
@@ -71,7 +72,7 @@ class MappingTab(QWidget):
         right.setSpacing(8)
         right.addLayout(top)
         right.addWidget(self.error)
-        right.addWidget(_scrolled(fields), 1)
+        right.addWidget(_at_top(fields), 1)
         self._both = QWidget()
         row = QHBoxLayout(self._both)
         row.setContentsMargins(0, 0, 0, 0)
@@ -206,17 +207,11 @@ class MappingTab(QWidget):
             self.error.show()
 
 
-def _scrolled(widget: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+def _at_top(widget: QWidget) -> QScrollArea:
     inside = QWidget()
     inside.setObjectName("clear")
     column = QVBoxLayout(inside)
     column.setContentsMargins(0, 0, 0, 0)
     column.addWidget(widget)
     column.addStretch()
-    area.setWidget(inside)
-    return area
+    return scrolled(inside)
