@@ -17,6 +17,7 @@ from transformers.quantizers.auto import AutoHfQuantizer
 from core.errors import HoneError
 from core.sections import ModelSection
 from core.worker import experts
+from core.worker.eight_bits import mend_keeping
 from core.worker.load import quantization_config
 from core.worker.quantizers import experts_included
 
@@ -43,6 +44,8 @@ def build(
     except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160].rstrip(".")
         raise HoneError(f"The model's config.json cannot be built ({first}).", path="model.source") from error
+    if model.quantization == "int8":
+        mend_keeping()
     if model.quantization != "none":
         with experts_included():
             quantizer = AutoHfQuantizer.from_config(quantization_config(model, compute), pre_quantized=False)

@@ -61,6 +61,10 @@ def load_model(
         from core.worker.four_bits import mend_unpacking
 
         mend_unpacking()
+    if model.quantization == "int8":
+        from core.worker.eight_bits import mend_keeping
+
+        mend_keeping()
     try:
         with _experts_included(model):
             loaded, told = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]

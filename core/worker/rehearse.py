@@ -189,7 +189,7 @@ def _examples(rows: int, length: int, trained: int) -> Examples:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Python's garbage collector frees what 8-bit layers leave in cycles at times that nobody can foretell;
+    """Python's garbage collector frees what libraries leave in cycles at times that nobody can foretell;
     without it the rehearsal is the same each time, and no less than what a run takes."""
     gc.collect()
     was_enabled = gc.isenabled()
