@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from core.mistakes import nearest, shown
@@ -69,13 +69,44 @@ class DataSection(Section):
     group_by: str = ""
     """Column whose equal values stay on one side of the split."""
     on_invalid: Literal["skip", "stop"] = "skip"
-    """What to do with a row that cannot be used."""
+    """What to do with a row that cannot be read."""
+    on_no_answer: Literal["skip", "stop"] = "skip"
+    """What to do with a row that lacks an answer, or has an empty one."""
+    on_empty: Literal["skip", "stop"] = "skip"
+    """What to do with a row in which a prompt or a text is empty."""
+    on_role_order: Literal["skip", "stop"] = "skip"
+    """What to do with a conversation whose roles do not take turns."""
+    on_untrained: Literal["skip", "stop"] = "skip"
+    """What to do with a row that the template refuses, or of which no token would be trained."""
+    on_encoding: Literal["keep", "skip", "stop"] = "keep"
+    """What to do with a row that shows signs of a wrong encoding."""
+    on_control: Literal["keep", "cut", "skip", "stop"] = "keep"
+    """What to do with a row that holds control characters; cut takes them out of it."""
+    on_personal: Literal["ignore", "keep", "skip", "stop"] = "ignore"
+    """What to do with a row that may hold personal data; ignore does not look for it."""
+    on_dropped: Literal["keep", "skip", "stop"] = "keep"
+    """What to do with a row whose system message or tools the template leaves out."""
+    on_no_end: Literal["keep", "skip", "stop"] = "keep"
+    """What to do with a row with an answer that lacks an end-of-turn token."""
     on_long: Literal["cut", "skip", "stop"] = "cut"
     """What to do with a row longer than the limit."""
     on_duplicate: Literal["keep", "skip", "stop"] = "keep"
     """What to do with a row that repeats an earlier one."""
+    on_near_duplicate: Literal["keep", "skip", "stop"] = "keep"
+    """What to do with a row that repeats an earlier one but for case and spaces."""
+    on_conflict: Literal["keep", "skip", "stop"] = "keep"
+    """What to do with a row that answers the prompt of an earlier one otherwise."""
     on_leak: Literal["keep", "skip", "stop"] = "keep"
     """What to do with a held-out row whose prompt is trained on too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_old_policy(cls, tree: Any) -> Any:
+        """Older files have one policy for all rows that cannot be used, and none of the four that it became."""
+        parts = ("on_no_answer", "on_empty", "on_role_order", "on_untrained")
+        if isinstance(tree, dict) and tree.get("on_invalid") == "stop" and not any(name in tree for name in parts):
+            return {**tree, **dict.fromkeys(parts, "stop")}
+        return tree
 
     @field_validator("mapping", mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from core.config import SECTION_NAMES, RunConfig
+from core.data.kinds import POLICIES
 from core.methods.catalogue import scaled
 from core.places import RESOURCES
 
@@ -30,10 +31,7 @@ KEPT = (
     "data.split_column",
     "data.stratify_by",
     "data.group_by",
-    "data.on_invalid",
-    "data.on_long",
-    "data.on_duplicate",
-    "data.on_leak",
+    *(policy.path for policy in POLICIES),
     "objective",
     "runtime",
 )
