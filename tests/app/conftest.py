@@ -1,4 +1,4 @@
-"""What tests of the window share: the look in force, threads that end, a model folder that costs nothing."""
+"""What tests of the window share: the look, threads that end, runs followed, a model that costs nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.state.background import Background
+from app.state.live_run import LiveRun
 from app.theme import Theme
 from core.hardware import Device
+from core.runs import Run, RunStore
 
 GIB = 2**30
 
@@ -34,6 +36,26 @@ def background() -> Iterator[Background]:
     threads = Background(2)
     yield threads
     threads.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture
+def follow(qapp, background):
+    """Open runs as a page does, and let go of them at the end."""
+    opened: list[LiveRun] = []
+
+    def follow(run: Run) -> LiveRun:
+        live = LiveRun(run, background)
+        opened.append(live)
+        return live
+
+    yield follow
+    for live in opened:
+        live.pause()
 
 
 @pytest.fixture

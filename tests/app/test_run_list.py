@@ -12,12 +12,7 @@ from run_folders import append, begin, done, failed, hold, learning, write
 from app.state.run_list import RunList
 from core.config import RunConfig
 from core.events import EventReader, Finished
-from core.runs import Run, RunStore
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    return RunStore(tmp_path / "runs")
+from core.runs import Run
 
 
 @pytest.fixture

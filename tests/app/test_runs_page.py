@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QRect, Qt
@@ -18,11 +17,6 @@ from app.widgets.run_table import COLUMNS, NAME, RunModel, day
 from app.widgets.sparkline import draw_sparkline
 from core.config import RunConfig
 from core.runs import Run, RunStore
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    return RunStore(tmp_path / "runs")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event as Flag
@@ -13,10 +12,7 @@ from typing import Any
 import pytest
 import torch
 from chat_models import make_adapter, make_base
-from hypothesis import given
-from hypothesis import strategies as st
 from peft import PeftModel
-from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from core.chat import Ask, Load, Message, Sampling
@@ -29,7 +25,6 @@ from core.worker.engine import Engine
 from core.worker.generate import generate
 from core.worker.sampler import Sampler
 from core.worker.stacked import BASE, StackedLora
-from core.worker.text_stream import TextStream
 
 GREEDY = Sampling(temperature=0, max_tokens=40)
 PROMPTS = [[5, 9, 40, 41], [7], [60, 61, 62, 63, 64, 65, 66, 67, 68], [90, 12, 12]]
@@ -254,80 +249,9 @@ def test_text_depends_on_seed_and_column_but_not_on_neighbours(
     assert other[1].text != together[1].text
 
 
-def test_the_dice_are_fair_and_honour_their_limits() -> None:
-    chances = torch.tensor([0.5, 0.25, 0.15, 0.07, 0.03])
-    scores = chances.log()
-
-    def thrown(num: int = 2000, **options: float) -> dict[int, float]:
-        sampler = Sampler(Sampling.model_validate({"temperature": 1, "top_p": 1, **options}), [(3, 0)], [[]])
-        counts = Counter(sampler.choose(scores[None].clone(), [0], step)[0] for step in range(num))
-        return {token: count / num for token, count in counts.items()}
-
-    even = thrown()
-    assert all(abs(even[token] - float(chances[token])) < 0.03 for token in range(5))
-    assert thrown(200, top_k=2).keys() == {0, 1}
-    nucleus = thrown(top_p=0.8)
-    assert nucleus.keys() == {0, 1, 2}  # 0.75 is not enough, so the third is in
-    assert abs(nucleus[0] - 0.5 / 0.9) < 0.03
-    assert thrown(50, top_p=0.01).keys() == {0}
-    assert thrown(50, temperature=0).keys() == {0}
-    assert thrown(200, temperature=5).keys() == {0, 1, 2, 3, 4}
-
-
-def test_long_vocabularies_are_sampled_as_short_ones_are() -> None:
-    torch.manual_seed(0)
-    scores = torch.randn(1, 5000) * 3
-    peaked = Sampler(Sampling(temperature=1, top_p=0.9, seed=1), [(1, 0)], [[]])
-    flat = Sampler(Sampling(temperature=1, top_p=0.99999, seed=1), [(1, 0)], [[]])
-    narrow = {peaked.choose(scores.clone(), [0], step)[0] for step in range(300)}
-    wide = {flat.choose(scores.clone(), [0], step)[0] for step in range(300)}
-    order = scores[0].softmax(-1).sort(descending=True)
-    nucleus = set(order.indices[: int((order.values.cumsum(-1) < 0.9).sum()) + 1].tolist())
-    assert narrow <= nucleus
-    assert not wide <= nucleus
-
-
-def test_repetition_is_penalised_as_in_transformers() -> None:
-    from transformers import RepetitionPenaltyLogitsProcessor
-
-    torch.manual_seed(1)
-    scores, prompt = torch.randn(1, 50), [3, 8, 21]
-    penalise: Any = RepetitionPenaltyLogitsProcessor(1.7)
-    expected = penalise(torch.tensor([prompt]), scores.clone())
-    sampler = Sampler(Sampling(temperature=0, repetition_penalty=1.7), [(0, 0)], [prompt])
-    changed = scores.clone()
-    assert sampler.choose(changed, [0], 0) == [int(expected.argmax())]
-    assert torch.equal(changed, expected)
-
-
 def test_all_end_tokens_end_an_answer(columns: Columns, base: Path) -> None:
     engine, _ = engine_of(columns, base, [])
     assert engine.stop_tokens == {2, 3}
-
-
-@given(text=st.text(max_size=30), garbage=st.lists(st.integers(4, 300), max_size=12))
-def test_streamed_pieces_add_up_and_never_show_half_a_character(
-    text: str, garbage: list[int], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    tokenizer = _tokenizer(tmp_path_factory)
-    ids = [*tokenizer.encode(text).ids, *garbage, *tokenizer.encode("🦊é").ids]
-    stream = TextStream(lambda some: tokenizer.decode(list(some)))
-    pieces = [stream.push(token) for token in ids]
-    rest = stream.flush()
-    assert "".join(pieces) + rest == stream.text == tokenizer.decode(ids)
-    assert not any(piece.endswith("�") for piece in pieces)
-    if not garbage and "�" not in text:
-        assert not any("�" in piece for piece in pieces)
-        assert rest == ""
-
-
-_kept: list[Tokenizer] = []
-
-
-def _tokenizer(factory: pytest.TempPathFactory) -> Tokenizer:
-    if not _kept:
-        _kept.append(Tokenizer.from_file(str(make_base(factory.mktemp("tokenizer")) / "tokenizer.json")))
-    return _kept[0]
 
 
 def test_tokens_add_up_to_the_reply(columns: Columns, base: Path, adapters: list[Path]) -> None:
