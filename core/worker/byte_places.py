@@ -43,11 +43,11 @@ class BytePlaces:
             lengths[token["id"]] = len(token["content"].encode())
         return cls(lengths, normalizer is not None)
 
-    def ends(self, text: str, tokens: list[int]) -> NDArray[np.int64] | None:
+    def ends(self, text: str, tokens: NDArray[np.int32]) -> NDArray[np.int64] | None:
         """Where each token ends in the text's bytes; None when they do not add up to the text."""
         if self._needs_nfc and not text.isascii() and not unicodedata.is_normalized("NFC", text):
             return None
-        found = np.cumsum(self._lengths[np.array(tokens, np.int64)])
+        found = self._lengths.take(tokens).cumsum()
         size = len(text) if text.isascii() else len(text.encode())
         return found if (found[-1] if len(found) else 0) == size else None
 
@@ -55,5 +55,5 @@ class BytePlaces:
 def token_at(place: int, text: str, ends: NDArray[np.int64]) -> int | None:
     """The number of the first token at or after a character; None when a token reaches over it."""
     in_bytes = place if text.isascii() else len(text[:place].encode())
-    number = int(np.searchsorted(ends, in_bytes))
+    number = int(ends.searchsorted(in_bytes))
     return number + 1 if number < len(ends) and ends[number] == in_bytes else None

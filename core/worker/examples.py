@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,9 +61,9 @@ class Examples:
 
 
 class Encoded(NamedTuple):
-    """A whole sequence: its tokens, and the ranges of them that are trained."""
+    """A whole sequence: its tokens, shape [tokens], and the ranges of them that are trained."""
 
-    tokens: list[int]
+    tokens: NDArray[np.int32]
     spans: tuple[tuple[int, int], ...]
 
     @property
@@ -70,7 +71,7 @@ class Encoded(NamedTuple):
         trained = [False] * len(self.tokens)
         for begin, end in self.spans:
             trained[begin:end] = [True] * (end - begin)
-        return self.tokens, trained
+        return self.tokens.tolist(), trained
 
 
 class Outcome(NamedTuple):
@@ -206,9 +207,9 @@ class Encoder:
         if text.is_raw:
             if self._end is not None:
                 tokens.append(self._end)
-            return Encoded(tokens, ((1, max(1, len(tokens))),))
-        words, spans = text.rendered.text, []
-        ends = self._bytes.ends(words, tokens) if self._bytes else None
+            return Encoded(_packed(tokens), ((1, max(1, len(tokens))),))
+        words, spans, packed = text.rendered.text, [], _packed(tokens)
+        ends = self._bytes.ends(words, packed) if self._bytes else None
         if self._bytes and ends is None:
             encoding = self._rust.encode(words, add_special_tokens=False)
         for first, last in text.rendered.spans:
@@ -218,16 +219,18 @@ class Encoder:
                 return None
             end = end if self._train_on == "all" else self._without_tail(tokens, begin, end)
             spans.append((max(begin, 1), end))  # before the first token stands nothing to predict it from
-        return Encoded(tokens, tuple(spans))
+        return Encoded(packed, tuple(spans))
 
     def _ends_well(self, sequence: Encoded) -> bool:
         """Whether each trained range ends with a token that ends a turn."""
         return self._train_on == "all" or all(
-            sequence.tokens[end - 1] in self.special for _, end in sequence.spans
+            int(sequence.tokens[end - 1]) in self.special for _, end in sequence.spans
         )
 
     def _stops(self, sequence: Encoded) -> bool:
-        return any(token in self.special for begin, end in sequence.spans for token in sequence.tokens[begin:end])
+        return not all(
+            self.special.isdisjoint(sequence.tokens[begin:end].tolist()) for begin, end in sequence.spans
+        )
 
     def _fit(self, example: Example) -> list[Example]:
         """The example within the greatest length: cut, or in pieces without those that have nothing to learn. Each
@@ -277,3 +280,8 @@ class Encoder:
             if str(self._tokenizer.decode([tokens[place]])).strip():
                 break
         return end
+
+
+def _packed(tokens: list[int]) -> NDArray[np.int32]:
+    """The tokens as an array, in less than half the time that numpy takes over a list."""
+    return np.frombuffer(struct.pack(f"{len(tokens)}i", *tokens), np.int32)

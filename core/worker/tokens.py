@@ -165,7 +165,7 @@ class _Growing:
     ) -> None:  # fmt: skip
         for row, outcome in zip(chunk, encoder.mask(rendered, encodings.result()), strict=True):
             for sequence in outcome.sequences:
-                self.tokens_.extend(sequence.tokens)
+                self.tokens_.frombytes(sequence.tokens.tobytes())
                 self.lengths.append(len(sequence.tokens))
                 self.num_spans.append(len(sequence.spans))
                 self.owners.append(self.num_rows)
