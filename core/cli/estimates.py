@@ -12,13 +12,14 @@ from core.cli.output import say, say_json, table
 from core.config import RunConfig
 from core.errors import HoneError
 from core.figures import size
-from core.hardware import Device, choose_device
+from core.hardware import Device
 from core.memory.estimate import Estimate, estimate
 from core.memory.past import read_past
 from core.memory.stock import stock_estimate
 from core.memory.suggestions import Suggestion
 from core.models.facts import ModelFacts, read_facts
 from core.models.source import find_model
+from core.placement import place
 
 UNITS = {
     "": 1,
@@ -76,7 +77,7 @@ def planned_device(options: argparse.Namespace, config: RunConfig) -> Device:
 
         device = find_gpu(options.gpu).device
     else:
-        device = choose_device(config.runtime.device)
+        device = place(config)
     return with_budget(device, bytes_in(options.budget)) if options.budget else device
 
 
@@ -122,6 +123,8 @@ def in_words(found: Estimate, device: Device, stock: Estimate) -> list[str]:
         "",
         table(parts, ("PART", "SIZE")),
     ]
+    others = [(words, size(num)) for words, num in found.moments.items() if words != found.moment]
+    lines += ["", table(sorted(others, key=lambda one: -found.moments[one[0]]), ("AT OTHER MOMENTS", "PEAK"))]
     if found.suggestions:
         rows = [(one.title, one.amount, one.cost, as_options(one.changes)) for one in found.suggestions]
         lines += [

@@ -60,6 +60,17 @@ def test_the_plan_can_be_for_a_card_that_is_not_here(page, qtbot):
     assert page.plan.evidence.text() == NO_EVIDENCE
 
 
+def test_the_peak_of_every_moment_is_shown_and_the_largest_stands_out(page):
+    found = page.planner.plan.estimate
+    assert page.plan.moment.text() == found.moment
+    page.plan.moment.click()
+    shown = page.plan._moments.bars.amounts
+    assert {one.name: one.num_bytes for one in shown} == found.moments and len(shown) > 4
+    assert [one.name for one in shown if one.is_strong] == [found.moment]
+    assert max(one.num_bytes for one in shown) == found.peak_bytes
+    page.plan._moments.close()
+
+
 def test_past_runs_adjust_the_plan_and_it_says_so(page):
     plain = page.planner.plan.estimate.peak_bytes
     peak = PastPeak(page.planner.device.name, "lora", "none", plain, round(0.9 * plain))

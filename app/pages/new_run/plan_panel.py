@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.pages.new_run.gpu_chooser import GpuChooser
+from app.pages.new_run.moments_popup import MomentsPopup
 from app.pages.new_run.rehearsal_row import RehearsalRow
 from app.state.draft import Draft
 from app.state.planner import Planner
@@ -50,7 +51,12 @@ class PlanPanel(QFrame):
         self._chip_pool: list[SuggestionChip] = []
         self.verdict = Label("", "headline")
         self.verdict.setObjectName("verdict")
-        self.peak = Label("", "secondary", wrap=True)
+        self.peak = Label("", "secondary")
+        self.moment = Button("", "link", tip="The peak at each moment of the run")
+        self.moment.setObjectName("moment")
+        self.moment.clicked.connect(self._open_moments)
+        self._moments: MomentsPopup | None = None
+        self.waiting = Label("", "secondary", wrap=True)
         self.bar = MemoryBar(theme)
         self.chooser = GpuChooser(planner)
         self.evidence = Label("", "small", wrap=True)
@@ -88,7 +94,13 @@ class PlanPanel(QFrame):
         column.addSpacing(8)
         column.addWidget(self.verdict)
         column.addSpacing(2)
-        column.addWidget(self.peak)
+        peak = QHBoxLayout()
+        peak.setSpacing(4)
+        peak.addWidget(self.peak)
+        peak.addWidget(self.moment)
+        peak.addStretch(1)
+        column.addLayout(peak)
+        column.addWidget(self.waiting)
         column.addSpacing(2)
         column.addWidget(self.evidence)
         column.addSpacing(14)
@@ -136,7 +148,8 @@ class PlanPanel(QFrame):
             if is_error
             else self._planner.waiting_for
         )
-        self.peak.setText(words)
+        self.waiting.setText(words)
+        self._show_peak(False)
         self.evidence.setText("")
         self.bar.show_picture(None)
         for figure in (self.time, self.disk, self.steps, self.trainable, self.stock):
@@ -150,7 +163,9 @@ class PlanPanel(QFrame):
         self.verdict.setText(f"{word} · {room}")
         self.verdict.set_tone(TONES[estimate.verdict])
         band = size(estimate.margin_bytes)
-        self.peak.setText(f"Peak {_with_band(estimate.peak_bytes, estimate.margin_bytes)}, in {estimate.moment}")
+        self.peak.setText(f"Peak {_with_band(estimate.peak_bytes, estimate.margin_bytes)} in")
+        self.moment.setText(estimate.moment)
+        self._show_peak(True)
         set_tooltip(self.peak, " ".join(estimate.notes) or f"The true peak is expected within ± {band}.")
         gpu = self._planner.gpu
         self.evidence.setText(
@@ -177,6 +192,17 @@ class PlanPanel(QFrame):
         if (several := self._remedy.found) is not None:
             offered = [replace(several, title="Make it fit", cost=several.title), *offered]
         self._show_suggestions(offered[:MOST_CHIPS])
+
+    def _show_peak(self, is_known: bool) -> None:
+        self.peak.setVisible(is_known)
+        self.moment.setVisible(is_known)
+        self.waiting.setVisible(not is_known)
+
+    def _open_moments(self) -> None:
+        if self._planner.plan is not None:
+            self._moments = self._moments or MomentsPopup(self._theme)
+            self._moments.show_estimate(self._planner.plan.estimate)
+            self._moments.open_under(self.evidence)
 
     def _show_figures(self, plan: Plan) -> None:
         self.time.show_words(duration(plan.seconds) if plan.seconds is not None else "known after a first run")

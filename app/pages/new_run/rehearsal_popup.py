@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.theme import Theme, sized
 from app.widgets import words
+from app.widgets.amount_bars import ROW, Amount, AmountBars
 from app.widgets.label import Label, hairline
 from app.widgets.popup import Popup
 from app.widgets.step_timeline import StepTimeline
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from core.memory.rehearsal import Living, Rehearsal
 
 WIDTH = 600
-ROW = 22
 MOST_TENSORS = 6
 PHASES = {
     "load": "while loading", "forward": "in the forward pass", "head": "in head and loss",
@@ -37,7 +37,7 @@ class RehearsalPopup(Popup):
         self.detail = Label("", "secondary", wrap=True)
         self.stale = Label("", "warning", wrap=True)
         self.timeline = StepTimeline(theme)
-        self.kinds = _Bars(theme)
+        self.kinds = AmountBars(theme)
         self.tensors = _Tensors(theme)
         for widget in (
             Label("Rehearsed", "caption"), self.headline, self.detail, self.stale, self.timeline, hairline(),
@@ -58,7 +58,8 @@ class RehearsalPopup(Popup):
         self.stale.setText("The settings have changed since; rehearse again for the plan as it is now.")
         self.stale.setVisible(not is_current)
         self.timeline.show_points(found.timeline)
-        self.kinds.show_parts(found.parts)
+        parts = sorted(found.parts.items(), key=lambda part: -part[1])
+        self.kinds.show_amounts([Amount(_name(name), num, name) for name, num in parts if num])
         self.tensors.show_living(found.living[:MOST_TENSORS])
         self.body.activate()
         self.setFixedHeight(self.body.totalHeightForWidth(WIDTH))
@@ -70,38 +71,6 @@ def compared(estimated: int, rehearsed: int) -> str:
     if abs(percent) < 0.05:
         return "the estimate says the same"
     return f"the estimate says {abs(percent):.1f} % {'more' if percent > 0 else 'less'}"
-
-
-class _Bars(QWidget):
-    """One row for each kind: its swatch, its name, a bar by its share, its amount."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
-        self._parts: list[tuple[str, int]] = []
-        theme.changed.connect(self.update)
-
-    def show_parts(self, parts: dict[str, int]) -> None:
-        self._parts = sorted(((name, num) for name, num in parts.items() if num), key=lambda part: -part[1])
-        self.setFixedHeight(ROW * len(self._parts))
-        self.setAccessibleDescription(", ".join(f"{_name(name)} {size(num)}" for name, num in self._parts))
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        tokens, painter = self._theme.tokens, QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        most = max((num for _, num in self._parts), default=1)
-        for index, (name, num_bytes) in enumerate(self._parts):
-            row = QRectF(0, index * ROW, self.width(), ROW)
-            painter.setFont(sized(12))
-            painter.setPen(QColor(tokens.text))
-            painter.drawText(row, Qt.AlignmentFlag.AlignVCenter, _name(name))
-            painter.setFont(sized(12, QFont.Weight.DemiBold))
-            painter.drawText(row, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, size(num_bytes))
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(tokens.segments.get(name, tokens.others)))
-            room = self.width() - 130 - 84
-            painter.drawRoundedRect(QRectF(130, row.center().y() - 4, max(2.0, room * num_bytes / most), 8), 2, 2)
 
 
 class _Tensors(QWidget):
