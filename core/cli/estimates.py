@@ -11,15 +11,14 @@ from core.cli.configs import read_config
 from core.cli.output import say, say_json, table
 from core.config import RunConfig
 from core.errors import HoneError
-from core.figures import size
+from core.figures import count, size
 from core.hardware import Device
-from core.memory.estimate import Estimate, estimate
 from core.memory.past import read_past
-from core.memory.stock import stock_estimate
 from core.memory.suggestions import Suggestion
 from core.models.facts import ModelFacts, read_facts
 from core.models.source import find_model
 from core.placement import place
+from core.plan import Plan, make_plan
 
 UNITS = {
     "": 1,
@@ -40,12 +39,11 @@ def show_estimate(options: argparse.Namespace) -> int:
     facts = facts_of(config)
     device = planned_device(options, config)
     past = () if options.gpu else read_past(runs_folder(options))
-    found = estimate(config, facts, device, past=past)
-    stock = stock_estimate(config, facts, device, past=past)
+    plan = make_plan(config, facts, device, past=past)
     if options.json:
-        say_json(as_document(found, device, stock))
+        say_json(as_document(plan, device))
     else:
-        for line in in_words(found, device, stock):
+        for line in in_words(plan, device):
             say(line)
     return 0
 
@@ -81,12 +79,13 @@ def planned_device(options: argparse.Namespace, config: RunConfig) -> Device:
     return with_budget(device, bytes_in(options.budget)) if options.budget else device
 
 
-def as_document(found: Estimate, device: Device, stock: Estimate) -> dict:
+def as_document(plan: Plan, device: Device) -> dict:
     """The estimate for programs; all sizes in bytes."""
+    found = plan.estimate
     return {
         "peak_bytes": found.peak_bytes,
         "margin_bytes": found.margin_bytes,
-        "stock_peak_bytes": stock.peak_bytes,
+        "stock_peak_bytes": plan.stock_peak_bytes,
         "evidence": found.evidence,
         "parts": found.parts,
         "moment": found.moment,
@@ -94,6 +93,9 @@ def as_document(found: Estimate, device: Device, stock: Estimate) -> dict:
         "verdict": found.verdict,
         "free_bytes": found.free_bytes,
         "device": device.name,
+        "trainable_parameters": plan.num_trainable,
+        "adapter_bytes": plan.adapter_bytes,
+        "disk_bytes": plan.disk_bytes,
         "suggestions": [suggestion_document(one) for one in found.suggestions],
         "notes": list(found.notes),
     }
@@ -111,15 +113,18 @@ def suggestion_document(one: Suggestion) -> dict:
     }
 
 
-def in_words(found: Estimate, device: Device, stock: Estimate) -> list[str]:
+def in_words(plan: Plan, device: Device) -> list[str]:
     """The estimate for people, as lines."""
+    found = plan.estimate
     parts = [(name.replace("_", " "), size(num)) for name, num in found.parts.items() if num]
-    comparison = compared(found.peak_bytes, stock.peak_bytes)
+    comparison = compared(found.peak_bytes, plan.stock_peak_bytes)
     lines = [
         f"{size(found.peak_bytes)} ± {size(found.margin_bytes)} at the peak, which is {found.moment}",
         f"{found.verdict}: {size(found.free_bytes)} are free on {device.name}",
         found.evidence or "No three runs like this on this machine yet, so the band is wide",
         *([comparison] if comparison else []),
+        f"{count(plan.num_trainable)} of {count(plan.num_parameters)} parameters are trained, "
+        f"{size(plan.adapter_bytes)} as a file; the run takes up to {size(plan.disk_bytes)} of disk",
         "",
         table(parts, ("PART", "SIZE")),
     ]
