@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from core.errors import HoneError
 from core.mistakes import ConfigError, Mistake, nearest, shown
 from core.sections import (
+    PAGED,
     DataSection,
     EvaluationSection,
     Full,
@@ -120,6 +121,9 @@ def contradictions(config: RunConfig) -> list[Mistake]:
     """Settings that are each allowed and cannot work together."""
     if isinstance(config.method, Full) and config.model.quantization != "none":
         return [Mistake("model.quantization", "Full fine-tuning needs unquantised weights: choose none, or LoRA.")]
+    if config.optim.optimizer in PAGED and config.runtime.device in ("cpu", "mps"):
+        plain = config.optim.optimizer.removeprefix("paged_")
+        return [Mistake("optim.optimizer", f"Paged states need an NVIDIA GPU; choose {plain}.")]
     return []
 
 

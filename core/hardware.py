@@ -73,6 +73,14 @@ def choose_device(wanted: str = "auto", found: list[Device] | None = None) -> De
     return max(of_kind, key=lambda device: (device.free_bytes, -device.index))
 
 
+@functools.cache
+def can_page() -> bool:
+    """Whether the driver moves unified memory out to RAM while a GPU is full. On Windows, and so under its Linux,
+    unified memory never exceeds the GPU's (CUDA C++ Programming Guide, "Unified Memory on Windows or Devices with
+    compute capability 5.x")."""
+    return sys.platform == "linux" and "microsoft" not in platform.release().lower()
+
+
 def cpu_cores() -> int:
     """The cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -169,9 +169,16 @@ class Pretrain(Section):
     """Learn to continue raw text; every token is trained."""
 
 
+Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "sgd"]
+PAGED = ("paged_adamw", "paged_adamw_8bit")
+"""Optimizers whose state lies in unified memory, which the GPU's driver moves to RAM when the GPU is full."""
+BITSANDBYTES = ("adamw_8bit", *PAGED)
+"""Optimizers that bitsandbytes brings."""
+
+
 class OptimSection(Section):
-    optimizer: Literal["adamw", "adamw_8bit", "sgd"] = "adamw"
-    """Rule that turns gradients into changes; adamw_8bit keeps its state in 8 bits."""
+    optimizer: Optimizer = "adamw"
+    """Rule that turns gradients into changes; 8bit: small state, paged: it may move to RAM."""
     learning_rate: float = Field(default=2e-4, gt=0, le=1, json_schema_extra=LOG_SCALE)
     """Peak size of a step, after warm-up."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"

@@ -14,9 +14,10 @@ from core.data.rows import open_rows, require_objective, rows_of
 from core.data.templates import read_template
 from core.errors import HoneError
 from core.figures import size
-from core.hardware import choose_device, disk_free
+from core.hardware import disk_free
 from core.models.facts import read_facts
 from core.models.source import find_model
+from core.placement import place
 from core.plan import Plan, make_plan
 
 
@@ -33,7 +34,7 @@ def check_ready(config: RunConfig, runs_folder: Path) -> Plan:
     report = checked(data.source, data.more, meaning=Meaning.of(data))
     if not report.num_used:
         raise no_usable_row(config.data.source, report.num_rows, report.problems[0])
-    device = choose_device(config.runtime.device)
+    device = place(config)
     plan = make_plan(config, facts, device, num_rows=report.num_used)
     _check_folder(runs_folder, plan.disk_bytes)
     for mistake in unwise(config):

@@ -8,10 +8,11 @@ from typing import Literal
 
 from core.config import RunConfig
 from core.figures import count
-from core.hardware import Device
+from core.hardware import Device, can_page
 from core.memory.calibration import PastPeak, adjusted, calibrate
 from core.memory.context import context_bytes, cublas_bytes, slack_bytes
 from core.memory.moments import MOMENTS, Moment
+from core.memory.paging import Movable, movable
 from core.memory.rows import Found, find_rows
 from core.memory.sampling import sampling_bytes
 from core.memory.stack import Stack, resolve
@@ -25,6 +26,7 @@ PART_NAMES = (
     "workspace", "context", "margin",
 )  # fmt: skip
 Verdict = Literal["fits", "tight", "does not fit"]
+NOTHING = Movable()
 BAND = 0.10
 """Half-width of the band as a share of the peak, until runs on this machine have been measured."""
 
@@ -51,9 +53,13 @@ class Estimate:
     """What other processes use on the device now."""
     suggestions: list[Suggestion] = field(default_factory=list)
     notes: tuple[str, ...] = ()
-    """Why the estimate is less sure than usual, one sentence each."""
+    """What to know about the estimate, one sentence each; most say why it is less sure than usual."""
+    is_sure: bool = True
+    """Whether nothing is known that makes it less sure than usual."""
     cublas_bytes: int = 0
     """What of the context torch's allocator holds."""
+    can_page: bool = False
+    """Whether an optimizer's states could be moved out to RAM there."""
     evidence: str = ""
     """What past runs on this machine changed in it, in words; empty while there are too few."""
 
@@ -83,7 +89,10 @@ def estimate(
     data.max_length are expected. `past` are peaks of earlier runs, which correct it where enough of them are like
     this one. Raises nothing: any valid config has an estimate.
     """
-    result = estimate_stack(resolve(config, facts, device, longest_row), config, facts, device)
+    stack = resolve(config, facts, device, longest_row)
+    result = estimate_stack(stack, config, facts, device)
+    if result.peak_bytes + result.margin_bytes > result.free_bytes and (out := movable(facts, stack)).num_bytes:
+        result = estimate_stack(stack, config, facts, device, out)
     result = calibrated(result, config, device, past)
     if with_suggestions:
         result.suggestions.extend(
@@ -94,10 +103,16 @@ def estimate(
     return result
 
 
-def estimate_stack(stack: Stack, config: RunConfig, facts: ModelFacts, device: Device) -> Estimate:
-    """The same for a stack that need not be ours; of `config` only the evaluation counts. Without suggestions."""
+def estimate_stack(
+    stack: Stack, config: RunConfig, facts: ModelFacts, device: Device, out: Movable = NOTHING
+) -> Estimate:
+    """The same for a stack that need not be ours; of `config` only the evaluation counts. Without suggestions.
+
+    `out` are optimizer states that wait in RAM. The driver moves them there only as far as the GPU is full, so
+    they count as long as there is room for all.
+    """
     rows = find_rows(facts.family, stack.mode(facts), _loss(facts, stack))
-    found = _moments(config, facts, stack, rows)
+    found = _moments(config, facts, stack, rows, out)
     fixed = {"context": context_bytes(device, stack.needs_bitsandbytes), "margin": slack_bytes(device, found)}
     worst = max(found, key=lambda moment: moment.num_bytes)
     parts = {name: worst.parts.get(name, 0) + fixed.get(name, 0) for name in PART_NAMES}
@@ -111,10 +126,12 @@ def estimate_stack(stack: Stack, config: RunConfig, facts: ModelFacts, device: D
         moment=worst.words,
         moments={moment.words: moment.num_bytes + sum(fixed.values()) for moment in found},
         verdict=_verdict(peak, margin, device.free_bytes, is_sure=not notes),
+        is_sure=not notes,
+        can_page=device.kind == "cuda" and can_page(),
         free_bytes=device.free_bytes,
         total_bytes=device.total_bytes,
         others_bytes=device.others_bytes,
-        notes=notes,
+        notes=(*notes, out.sentence) if out.num_bytes else notes,
         cublas_bytes=cublas_bytes(device),
     )
 
@@ -139,19 +156,19 @@ def calibrated(found: Estimate, config: RunConfig, device: Device, past: Sequenc
         parts=parts,
         margin_bytes=margin,
         moments={words: round(known.ratio * num_bytes) for words, num_bytes in found.moments.items()},
-        verdict=_verdict(peak, margin, found.free_bytes, is_sure=not found.notes),
+        verdict=_verdict(peak, margin, found.free_bytes, is_sure=found.is_sure),
         evidence=known.sentence,
     )
 
 
-def _moments(config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found) -> list[Moment]:
+def _moments(config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found, out: Movable) -> list[Moment]:
     base = weights(facts, stack)
     gradients = num_trainable(facts, stack) * stack.adapter_bytes
     standing = {
         "weights": base.num_bytes,
         "constants": base.constants_bytes,
         "adapter": 0 if stack.is_full else gradients,
-        "optimizer": optimizer_bytes(facts, stack),
+        "optimizer": optimizer_bytes(facts, stack) - out.num_bytes,
     }
     units, layers = stack.units(facts), facts.num_layers
     step = "again" if stack.accumulates else "once"
@@ -167,7 +184,7 @@ def _moments(config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found) ->
     workspace = base.largest_linear * stack.compute_bytes
     other = {
         "load": {"optimizer": 0, "workspace": load_bytes(facts, stack)},
-        "step": {"gradients": gradients, "workspace": step_bytes(facts, stack)},
+        "step": {"gradients": gradients, "workspace": step_bytes(facts, stack) + out.largest},
         "sampling": {
             "gradients": gradients,
             "activations": sampling_bytes(config, facts, stack),

@@ -11,7 +11,7 @@ from core.memory.modes import Mode
 from core.memory.symbols import values
 from core.models.facts import ModelFacts
 from core.models.families import FAMILIES
-from core.sections import Lora
+from core.sections import BITSANDBYTES, Lora, Optimizer
 
 CHUNK_SCORES = 2**24
 """Scores (tokens × vocabulary) that the chunked loss holds at once."""
@@ -40,7 +40,7 @@ class Stack:
     rank: int
     dropout: float
     targets: tuple[str, ...]
-    optimizer: Literal["adamw", "adamw_8bit", "sgd"]
+    optimizer: Optimizer
     rows: int
     """Sequences computed at once."""
     length: int
@@ -56,7 +56,7 @@ class Stack:
 
     @property
     def needs_bitsandbytes(self) -> bool:
-        return self.quantization != "none" or self.optimizer == "adamw_8bit"
+        return self.quantization != "none" or self.optimizer in BITSANDBYTES
 
     def mode(self, facts: ModelFacts) -> Mode:
         """The way of training whose activations this stack keeps."""

@@ -64,7 +64,7 @@ def smaller(
 ) -> list[Suggestion]:
     """Every single change that saves memory: first what makes the run fit, then by bytes saved for its price."""
     found = [
-        one for one in _tried(_smaller(config, facts), config, now, estimate_of)
+        one for one in _tried(_smaller(config, facts, now.can_page), config, now, estimate_of)
         if one.saved_bytes >= WORTHWHILE * now.peak_bytes
     ]  # fmt: skip
     order = ("fits", "tight", "does not fit")
@@ -102,7 +102,7 @@ def changed(config: RunConfig, values: dict[str, Any]) -> RunConfig:
     return config.model_copy(update=updated)
 
 
-def _smaller(config: RunConfig, facts: ModelFacts) -> Iterator[Change]:
+def _smaller(config: RunConfig, facts: ModelFacts, can_page: bool) -> Iterator[Change]:
     model, memory, optim, method = config.model, config.memory, config.optim, config.method
     if memory.loss == "full":
         yield "Scores in slices", {"memory.loss": "chunked"}, "no cost", FREE
@@ -120,6 +120,12 @@ def _smaller(config: RunConfig, facts: ModelFacts) -> Iterator[Change]:
         yield "Checkpointing", values, "same result, about a fifth slower", 0.2
     if optim.optimizer == "adamw":
         yield "8-bit AdamW", {"optim.optimizer": "adamw_8bit"}, "hardly any loss of quality", 0.03
+    if optim.optimizer == "paged_adamw":
+        values = {"optim.optimizer": "paged_adamw_8bit"}
+        yield "8-bit paged AdamW", values, "hardly any loss of quality", 0.03
+    if can_page and optim.optimizer in ("adamw", "adamw_8bit"):
+        title = "Paged AdamW" if optim.optimizer == "adamw" else "Paged 8-bit AdamW"
+        yield title, {"optim.optimizer": f"paged_{optim.optimizer}"}, "same result, slower steps", 0.15
     if isinstance(method, Lora):
         if model.quantization == "none":
             yield (

@@ -43,13 +43,16 @@ def step_bytes(facts: ModelFacts, stack: Stack) -> int:
 
 
 def optimizer_bytes(facts: ModelFacts, stack: Stack) -> int:
-    """States of the optimizer: torch's AdamW keeps two in the parameters' own format, bitsandbytes' two bytes
-    (four-byte pairs for small tensors), plain SGD none."""
+    """States of the optimizer: torch's AdamW keeps two in the parameters' own format, bitsandbytes' two of 32 bits
+    or two bytes (four-byte pairs for small tensors), plain SGD none. Paged ones are as large, wherever they lie.
+    """
     count, width = num_trainable(facts, stack), stack.adapter_bytes
     if stack.optimizer == "sgd":
         return 0
     if stack.optimizer == "adamw":
         return 2 * width * count
+    if stack.optimizer == "paged_adamw":
+        return 8 * count
     in_32_bit = facts.num_rest if stack.is_full else 0
     if stack.is_full and stack.loop != "hone":
         in_32_bit += facts.num_embedding  # transformers' Trainer has embeddings keep 32 bits

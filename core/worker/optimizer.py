@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.sections import OptimSection
+from core.sections import BITSANDBYTES, OptimSection
 
 NamedParameters = list[tuple[str, nn.Parameter]]
 
@@ -17,7 +17,8 @@ def make_optimizer(parameters: NamedParameters, optim: OptimSection) -> torch.op
     """The optimizer over named parameters. Weight decay spares vectors: norms and biases.
 
     sgd has no momentum and so no state. adamw_8bit is AdamW with its two states in blocks of 8 bits
-    (Dettmers et al. 2022, arXiv 2110.02861); tensors under 4,096 elements keep 32 bits.
+    (Dettmers et al. 2022, arXiv 2110.02861); tensors under 4,096 elements keep 32 bits. The paged ones hold the
+    states of tensors from 100,000 elements on in unified memory (Dettmers et al. 2023, arXiv 2305.14314).
     """
     matrices = [parameter for _, parameter in parameters if parameter.ndim > 1]
     vectors = [parameter for _, parameter in parameters if parameter.ndim <= 1]
@@ -27,10 +28,15 @@ def make_optimizer(parameters: NamedParameters, optim: OptimSection) -> torch.op
         if members
     ]
     rate = optim.learning_rate
-    if optim.optimizer == "adamw_8bit":
-        from bitsandbytes.optim import AdamW8bit
+    if optim.optimizer in BITSANDBYTES:
+        from bitsandbytes import optim as eight_bit
 
-        return AdamW8bit(groups, lr=rate)
+        made = {
+            "adamw_8bit": eight_bit.AdamW8bit,
+            "paged_adamw": eight_bit.PagedAdamW32bit,
+            "paged_adamw_8bit": eight_bit.PagedAdamW8bit,
+        }
+        return made[optim.optimizer](groups, lr=rate)
     fused = all(parameter.device.type in ("cpu", "cuda", "mps") for _, parameter in parameters)
     if optim.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, fused=fused)
@@ -98,4 +104,10 @@ def restore(optimizer: torch.optim.Optimizer, parameters: NamedParameters, state
     for full_name, value in (*tensors.items(), *numbers.items()):
         name, _, key = full_name.rpartition(".")
         parameter = by_name[name]
-        optimizer.state[parameter][key] = value.to(parameter.device) if isinstance(value, Tensor) else value
+        if not isinstance(value, Tensor):
+            optimizer.state[parameter][key] = value
+        elif getattr(optimizer, "is_paged", False) and key in ("state1", "state2"):
+            buffer = optimizer.get_state_buffer(parameter, dtype=value.dtype)  # type: ignore[attr-defined]
+            optimizer.state[parameter][key] = buffer.copy_(value)
+        else:
+            optimizer.state[parameter][key] = value.to(parameter.device)

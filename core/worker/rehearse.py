@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -205,7 +206,10 @@ def _make_states(made: torch.optim.Optimizer, parameters: optimizer.NamedParamet
     """Have the optimizer make its state, which it does at its first step."""
     for _, parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
-    made.step()
+    with warnings.catch_warnings():
+        # Fake tensors lie on the CPU, where bitsandbytes makes paged states as any others: as large as paged ones.
+        warnings.filterwarnings("ignore", message="Paged optimizers are not supported on CPU")
+        made.step()
     for _, parameter in parameters:
         parameter.grad = None
     log.adopt(_states(made), "optimizer")

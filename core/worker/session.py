@@ -21,6 +21,7 @@ from core.config import RunConfig
 from core.errors import HoneError
 from core.events import Failed, Progress
 from core.runs import Run
+from core.sections import BITSANDBYTES
 from core.worker.failure import failed
 from core.worker.journal import Journal
 
@@ -72,7 +73,7 @@ def _train(run: Run, journal: Journal, stop: threading.Event) -> int:
 
 
 def _needs_bitsandbytes(config: RunConfig) -> bool:
-    return config.model.quantization != "none" or config.optim.optimizer == "adamw_8bit"
+    return config.model.quantization != "none" or config.optim.optimizer in BITSANDBYTES
 
 
 def _shown(error: BaseException) -> Failed:

@@ -22,10 +22,11 @@ from core.data.source import fingerprint
 from core.errors import HoneError
 from core.events import Event, Loaded, Started, Warned
 from core.events import Progress as Working
-from core.hardware import Device, choose_device, cpu_cores
+from core.hardware import Device, cpu_cores
 from core.memory.estimate import estimate
 from core.models.facts import read_facts
 from core.models.quarantine import clean_copy
+from core.placement import place
 from core.models.source import ModelFolder, find_model
 from core.runs import Checkpoint, Run
 from core.sections import Full
@@ -74,9 +75,9 @@ def set_up(run: Run, write: Write) -> Setup:
     Writes Started and Loaded. Raises HoneError for whatever in the config cannot be had here.
     """
     config = run.config
-    device = choose_device(config.runtime.device)
-    place = settle(device, config.runtime.threads or cpu_cores(), config.runtime.deterministic)
-    gauge = Gauge(place)
+    device = place(config)
+    where = settle(device, config.runtime.threads or cpu_cores(), config.runtime.deterministic)
+    gauge = Gauge(where)
     compute = load.compute_dtype(config.model, device)
     base = find_model(config.model.source, config.model.revision)
     last = run.latest_checkpoint()
@@ -108,12 +109,12 @@ def set_up(run: Run, write: Write) -> Setup:
     accelerator = Accelerator(cpu=device.kind == "cpu", mixed_precision=PRECISIONS[compute])
     loss = TokenLoss(loaded, config.memory.loss == "chunked")
     with accelerator.autocast():
-        loss.prove(place)
+        loss.prove(where)
     if config.memory.loss == "chunked" and not loss.is_chunked:
         write(Warned(message="This family of models scores tokens in a way of its own, so the full loss is used."))
     if config.data.packing:
         with accelerator.autocast():
-            is_apart = loss.keeps_rows_apart(place)
+            is_apart = loss.keeps_rows_apart(where)
         if not is_apart:
             order = _order(config, data, False)
             total_steps = _total_steps(config, order)
@@ -149,7 +150,7 @@ def set_up(run: Run, write: Write) -> Setup:
             loss=loss,
             examples=data.examples,
             parameters=parameters,
-            device=place,
+            device=where,
             autocast=lambda: accelerator.autocast(),
             is_scaled=compute is torch.float16,
             warn=lambda message: write(Warned(message=message, step=progress.step)),
