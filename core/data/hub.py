@@ -17,7 +17,8 @@ from typing import Any
 
 from core.data.hub_parts import DEFAULT_CONFIG, DEFAULT_SPLIT, HubSource, choose, parse
 from core.data.row import Format, Problem, Row, RowError
-from core.data.source import SUFFIXES, TABLE_FILES, open_data
+from core.data.source import open_data
+from core.data.suffixes import DATA_SUFFIXES, SUFFIXES
 from core.errors import HoneError
 from core.models.hub import ASK_SECONDS, BLOB, HubFile, host, in_words
 
@@ -249,7 +250,7 @@ def _own_parts(name: str, info: Any) -> list[HubPart]:
     """The parts that the card declares, or else that the names of the files tell."""
     files = {
         file_name: file for file_name, file in sorted(_files(info).items())
-        if Path(file_name.removesuffix(".gz")).suffix.lower() in (*SUFFIXES, *TABLE_FILES, ".zip")
+        if Path(file_name.removesuffix(".gz")).suffix.lower() in (*DATA_SUFFIXES, ".zip")
         and not Path(file_name).name.upper().startswith(("README", "LICENSE"))
     }  # fmt: skip
     grouped: dict[tuple[str, str], list[HubFile]] = {}

@@ -23,8 +23,9 @@ from core import durable, places
 from core.data.hub_parts import HUB, find_part
 from core.data.nested import Span
 from core.data.row import RowError
-from core.data.source import OVERLAY_SUFFIX, DataFile, find_data, is_own, wrong
+from core.data.source import DataFile, find_data, is_own, wrong
 from core.data.spans import LineSpans, ListedSpans, Spans
+from core.data.suffixes import OVERLAY_SUFFIX
 
 HEADER = {"hone": "edits", "version": 1}
 KEY_DIGITS = 32

@@ -13,24 +13,25 @@ from typing import Literal
 from core import places
 from core.data import hub_parts
 from core.data.hub_parts import HUB
+from core.data.pace import Told, unheard
+from core.data.passed import Passed, sort_out
 from core.data.row import RowError
+from core.data.suffixes import (
+    JSON_SUFFIXES,
+    OVERLAY_SUFFIX,
+    PACKED_SUFFIXES,
+    READABLE,
+    TABLE_SUFFIXES,
+    TEXT_SUFFIXES,
+)
 from core.data.tables import read_header
-from core.data.unpack import Packed, unpack
+from core.data.unpack import PackedError, unpack
 from core.errors import HoneError
 
 SAMPLE = "sample:"
-OVERLAY_SUFFIX = ".hone.jsonl"
-"""Of files of edits, which stand beside the data and are none of it."""
 HEAD_BYTES = 65_536
 BOM = b"\xef\xbb\xbf"
-JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 SAMPLE_SUFFIXES = (".jsonl", ".txt")
-TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown")
-TABLE_SUFFIXES = {".csv": ",;\t|", ".tsv": "\t"}
-"""With what may stand between fields."""
-TABLE_FILES = (".parquet", ".arrow")
-SUFFIXES = (*JSON_SUFFIXES, *TEXT_SUFFIXES, *TABLE_SUFFIXES)
-READABLE = "Hone reads .jsonl, .json, .csv, .tsv, .parquet, .arrow, .txt and .md files, and .gz and .zip of them"
 PACKED_KINDS = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
@@ -107,64 +108,70 @@ def find_data(source: str) -> Path:
         raise wrong(f"{source[:80]!r} cannot be a path; give the path of a data file.") from None
 
 
-def open_data(source: str) -> tuple[DataFile, ...]:
+def open_data(source: str, told: Told = unheard) -> tuple[DataFile, ...]:
     """The files that `source` names, each looked at far enough to know how its rows are kept: one file, those of
     an archive, or those of a folder, in the order of their names.
 
-    Raises HoneError(path="data.source") for a file that is empty, unreadable, damaged, or of no kind Hone reads.
+    What is packed is unpacked first; `told` hears of it. Raises HoneError(path="data.source") for a file that is
+    empty, unreadable, damaged, or of no kind Hone reads.
     """
+    return look_into(source, told)[0]
+
+
+def look_into(source: str, told: Told = unheard) -> tuple[tuple[DataFile, ...], tuple[Passed, ...]]:
+    """The same, and what of the folder or archive is passed over."""
     path = find_data(source)
     if not path.is_dir():
-        return _files_in(path, source)
-    files = _listed(path, source)
-    if len(files) == 1:
-        return _files_in(files[0], str(files[0]))
+        return _files_in(path, source, told)
+    listed, passed = _listed(path, source)
+    if len(listed) == 1:
+        files, more = _files_in(listed[0], str(listed[0]), told)
+        return files, (*passed, *more)
     found: list[DataFile] = []
-    for file in files:
+    for file in listed:
         inside = file.relative_to(path).as_posix()
-        found += [replace(one, name=f"{inside}/{one.name}".rstrip("/")) for one in _files_in(file, str(file))]
-    return tuple(found)
+        files, more = _files_in(file, str(file), told)
+        found += [replace(one, name=f"{inside}/{one.name}".rstrip("/")) for one in files]
+        passed += [Passed(f"{inside}/{one.name}", one.why) for one in more]
+    return tuple(found), tuple(passed)
 
 
-def _listed(folder: Path, source: str) -> list[Path]:
-    """The files of a folder that may hold rows."""
-    suffixes = (*SUFFIXES, *TABLE_FILES, ".gz", ".zip")
-    found = sorted(
-        path
+def _listed(folder: Path, source: str) -> tuple[list[Path], list[Passed]]:
+    """The files of a folder that may hold rows, and what is passed over."""
+    files = (
+        (path.relative_to(folder).as_posix(), path.stat().st_size)
         for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and not path.name.endswith(OVERLAY_SUFFIX)
-        and path.is_file()
-        and path.stat().st_size
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not path.name.endswith(OVERLAY_SUFFIX)
     )
-    if not found:
+    names, passed = sort_out(files, PACKED_SUFFIXES)
+    if not names:
         raise wrong(f"{source} is a folder without a data file; {READABLE}.")
-    if len(found) > MOST_FILES:
-        raise wrong(f"{source} is a folder of {len(found):,} files; give one with at most {MOST_FILES:,}.")
-    return found
+    if len(names) > MOST_FILES:
+        raise wrong(f"{source} is a folder of {len(names):,} files; give one with at most {MOST_FILES:,}.")
+    return sorted(folder / name for name in names), passed
 
 
-def _files_in(path: Path, source: str) -> tuple[DataFile, ...]:
-    """The file itself, or what is packed in it; an archive within an archive stays closed."""
+def _files_in(path: Path, source: str, told: Told) -> tuple[tuple[DataFile, ...], tuple[Passed, ...]]:
+    """The file itself, or what is packed in it, and what of that is passed over."""
     head, size = _head(path, source)
     kind = _packed_kind(path, head)
     if not kind:
-        return (_look_at(path, source, head, size),)
+        return (_look_at(path, source, head, size),), ()
     found = []
     try:
-        for name, inner in unpack(path, kind, (*SUFFIXES, *TABLE_FILES)):
+        unpacked = unpack(path, kind, told)
+        for name, inner in unpacked.files:
             shown = f"{name} in {source}" if name else source
             head, size = _head(inner, shown)
             if (within := _packed_kind(inner, head)) in ARCHIVES:
                 raise wrong(f"{shown} holds an archive within an archive; unpack the outer one first.")
             if within:
-                found += [replace(one, name=name) for one in _files_in(inner, shown)]
+                found += [replace(one, name=name) for one in _files_in(inner, shown, told)[0]]
             else:
                 found.append(replace(_look_at(inner, shown, head, size), name=name))
-    except Packed as why:
+    except PackedError as why:
         raise wrong(f"{source} {why}.") from None
-    return tuple(found)
+    return tuple(found), tuple(unpacked.passed)
 
 
 def _packed_kind(path: Path, head: bytes) -> str:
@@ -265,7 +272,11 @@ def stamp(source: str, more: Sequence[str] = ()) -> tuple[tuple[str, int, int], 
     found = []
     for given in parse_sources(source, more):
         path = find_data(given.source)
-        for place in [path, *(_listed(path, given.source) if path.is_dir() else []), overlay_file(given.source)]:
+        for place in [
+            path,
+            *(_listed(path, given.source)[0] if path.is_dir() else []),
+            overlay_file(given.source),
+        ]:
             try:
                 status = place.stat()
             except OSError:  # no edits, or data that is gone, which who opens it is told
@@ -278,7 +289,9 @@ def _content(source: str) -> str:
     path = find_data(source)
     if not path.is_dir():
         return _sha256(path, source)
-    parts = [f"{file.relative_to(path).as_posix()} {_sha256(file, str(file))}" for file in _listed(path, source)]
+    parts = [
+        f"{file.relative_to(path).as_posix()} {_sha256(file, str(file))}" for file in _listed(path, source)[0]
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """Parquet and Arrow files, written out as JSON lines: `python -m core.data.table_file FROM TO FREE_BYTES`.
 
-In a process of its own, since a damaged file can end the one that reads it, as no exception would.
+In a process of its own, since a damaged file can end the one that reads it, as no exception would. A table may say
+a long text once and have it in every row: what is written is bounded, and so is what is held in memory.
 """
 
 from __future__ import annotations
@@ -9,12 +10,22 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-ROWS_AT_ONCE = 512
-DAMAGED, FULL, DISK = 3, 4, 5
+from core.data.pace import Told, unheard
+from core.figures import size
+
+ROWS_AT_ONCE, BYTES_AT_ONCE, TRIED_ROWS = 512, 64 * 2**20, 8
+SMALL_BYTES = 2**30
+MOST_RATIO = 1000
+"""A table of one prompt with a thousand answers shrinks to a hundredth; what is far beyond is no honest one."""
+ENOUGH_BYTES = 64 * 2**20
+"""Written before what all of it will take is told from it."""
+TELL_SECONDS = 0.2
+DAMAGED, GROWN, DISK = 3, 4, 5
 """How the process ends where it does not end well."""
 
 
@@ -22,55 +33,98 @@ class DamagedError(Exception):
     """The table cannot be read; says why."""
 
 
-class FullError(Exception):
-    """The disk would be filled."""
+class GrownError(Exception):
+    """The table is too large when written out: the end of a sentence that begins with its name."""
 
 
-def write_apart(path: Path, target: Path, free_bytes: int) -> None:
-    """`write_rows` in a process of its own. Raises DamagedError, FullError, OSError."""
+def write_apart(path: Path, target: Path, free_bytes: int, told: Told = unheard) -> None:
+    """`write_rows` in a process of its own, which ends when `told` raises. Raises as that does."""
     from core.launch import worker_environment, worker_python
 
     command = [worker_python(), "-P", "-m", "core.data.table_file", str(path), str(target), str(free_bytes)]
     flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, env=worker_environment(), creationflags=flags
-    )
-    told = done.stdout.decode(errors="replace").strip()
-    if done.returncode == FULL:
-        raise FullError
-    if done.returncode == DISK:
-        number, _, text = told.partition(" ")
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env=worker_environment(), creationflags=flags,
+    )  # fmt: skip
+    assert process.stdout is not None
+    last = ""
+    with process:
+        try:
+            for line in process.stdout:
+                last = line.decode(errors="replace").strip()
+                done, _, total = last.partition(" ")
+                if done.isdigit() and total.isdigit():
+                    told("Unpacking", int(done), int(total))
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode == GROWN:
+        raise GrownError(last)
+    if process.returncode == DISK:
+        number, _, text = last.partition(" ")
         raise OSError(int(number), text)
-    if done.returncode:
-        raise DamagedError(told if done.returncode == DAMAGED and told else "reading it breaks off")
+    if process.returncode:
+        raise DamagedError(last if process.returncode == DAMAGED and last else "reading it breaks off")
 
 
-def write_rows(path: Path, target: Path, free_bytes: int) -> None:
+def write_rows(path: Path, target: Path, free_bytes: int, told: Told = unheard) -> None:
     """Every row of a table as a JSON object on a line; bytes are left out, dates and such become text.
 
-    Leaves `free_bytes` on the disk. Raises DamagedError, FullError, OSError.
+    Leaves `free_bytes` on the disk. Raises DamagedError, GrownError, OSError.
     """
     try:
         import pyarrow as pa
     except ImportError:
         raise DamagedError("pyarrow, which reads it, is not installed") from None
+    room = _Room(target, path.stat().st_size, free_bytes)
+    done = written = 0
+    at_once = TRIED_ROWS
     try:
-        with target.open("w", encoding="utf-8", errors="replace") as file:
-            for batch in _batches(path):
+        with target.open("wb") as file:
+            total, batches = _read(path)
+            for batch in batches:
                 # Else a damaged file's word on its own lengths is taken, and what lies beyond it is read.
                 batch.validate(full=True)
-                for row in batch.to_pylist():
-                    file.write(json.dumps(row, ensure_ascii=False, default=_as_text) + "\n")
-                if shutil.disk_usage(target.parent).free < free_bytes:
-                    raise FullError
+                while len(rows := batch.slice(0, at_once).to_pylist()):
+                    batch, before = batch.slice(at_once), written
+                    for row in rows:
+                        text = json.dumps(row, ensure_ascii=False, default=_as_text) + "\n"
+                        written += file.write(text.encode(errors="replace"))
+                    done += len(rows)
+                    room.require(written, done / total if total else 1.0)
+                    told("Unpacking", done, total)
+                    at_once = min(_num_rows((written - before) // len(rows)), 4 * at_once)
     except (pa.ArrowException, ValueError, OSError, OverflowError, LookupError, SystemError, MemoryError) as error:
         if getattr(error, "errno", None) is not None:
             raise  # the disk's, not the table's
         raise DamagedError((str(error).splitlines() or ["it cannot be read"])[0].rstrip(".")[:120]) from None
 
 
-def _batches(path: Path) -> Iterator[Any]:
-    """A table's rows, a few hundred at a time."""
+class _Room:
+    """What the disk has room for."""
+
+    def __init__(self, target: Path, packed_bytes: int, free_bytes: int) -> None:
+        self._folder, self._packed_bytes, self._free_bytes = target.parent, packed_bytes, free_bytes
+
+    def require(self, written: int, share: float) -> None:
+        """Raise GrownError where the bytes written of a table, this share of it, show that the whole is too large.
+        Before the disk is full that is told only where it is far too large: later rows may be shorter."""
+        if written > max(SMALL_BYTES, MOST_RATIO * self._packed_bytes):
+            raise GrownError(
+                f"grows to over {MOST_RATIO:,} times its size when unpacked, which no honest data does"
+            )
+        free = shutil.disk_usage(self._folder).free
+        more = written / share - written
+        if free < self._free_bytes or (written > ENOUGH_BYTES and more > 2 * free):
+            raise GrownError(
+                f"does not fit on the disk when unpacked: it takes about {size(written + more)}, and "
+                f"{size(free + written)} are free in {self._folder.parent}; free some space"
+            )
+
+
+def _read(path: Path) -> tuple[int, Iterator[Any]]:
+    """How many rows a table has, and they, as many at a time as memory has room for."""
     import pyarrow as pa
 
     with path.open("rb") as file:
@@ -78,18 +132,28 @@ def _batches(path: Path) -> Iterator[Any]:
     if start.startswith(b"PAR1"):
         import pyarrow.parquet as parquet
 
-        with parquet.ParquetFile(path) as table:
-            yield from table.iter_batches(ROWS_AT_ONCE)
-        return
-    with pa.memory_map(str(path)) as source:
-        if start == b"ARROW1":
-            reader = pa.ipc.open_file(source)
-            batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
-        else:
-            batches = iter(pa.ipc.open_stream(source))
-        for batch in batches:
-            for first in range(0, batch.num_rows, ROWS_AT_ONCE):
-                yield batch.slice(first, ROWS_AT_ONCE)
+        table = parquet.ParquetFile(path)
+        return table.metadata.num_rows, _batches(table)
+    source = pa.memory_map(str(path))
+    if start == b"ARROW1":
+        reader = pa.ipc.open_file(source)
+        numbers = range(reader.num_record_batches)
+        total = sum(reader.get_batch(number).num_rows for number in numbers)
+        return total, (reader.get_batch(number) for number in numbers)
+    return 0, iter(pa.ipc.open_stream(source))
+
+
+def _batches(table: Any) -> Iterator[Any]:
+    """The rows of a Parquet file. A few of each group tell how large its rows are in memory."""
+    for group in range(table.num_row_groups):
+        if (tried := next(table.iter_batches(TRIED_ROWS, row_groups=[group]), None)) is not None:
+            at_once = _num_rows(tried.nbytes // max(1, tried.num_rows))
+            yield from table.iter_batches(at_once, row_groups=[group])
+
+
+def _num_rows(row_bytes: int) -> int:
+    """How many rows of this size are read at a time."""
+    return min(ROWS_AT_ONCE, max(1, BYTES_AT_ONCE // max(1, row_bytes)))
 
 
 def _as_text(value: Any) -> str:
@@ -97,18 +161,37 @@ def _as_text(value: Any) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit 0 when the rows are written; else one of the codes above, and on stdout why."""
+    """Says now and then how many rows are done, of how many. Exit 0 when all are written; else one of the codes
+    above, and on stdout why."""
     try:
-        write_rows(Path(arguments[0]), Path(arguments[1]), int(arguments[2]))
-    except FullError:
-        return FULL
+        write_rows(Path(arguments[0]), Path(arguments[1]), int(arguments[2]), _now_and_then(_say))
+    except GrownError as why:
+        _say(str(why))
+        return GROWN
     except DamagedError as why:
-        sys.stdout.buffer.write(str(why).encode(errors="replace"))
+        _say(str(why))
         return DAMAGED
     except OSError as error:
-        sys.stdout.buffer.write(f"{error.errno or 0} {error.strerror}".encode(errors="replace"))
+        _say(f"{error.errno or 0} {error.strerror}")
         return DISK
     return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.buffer.write(text.encode(errors="replace") + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _now_and_then(say: Callable[[str], None]) -> Told:
+    said = 0.0
+
+    def tell(_: str, done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said > TELL_SECONDS:
+            said = time.monotonic()
+            say(f"{done} {total}")
+
+    return tell
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from core.data import table_file, tables, unpack
 from core.data.check import check
 from core.data.rows import Problem, Row, first_rows, open_rows
 from core.errors import HoneError
+from core.sections import DataSection
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -78,7 +79,7 @@ def test_ragged_rows_and_open_quotes_spoil_only_themselves(tmp_path):
     }
     assert [row.line for row in found if isinstance(row, Row)] == [2, 6, 8, 10]
     assert [row.messages[1].content for row in found[3:5]] == ["two\nlines", '5" disk']
-    assert check(str(file)).reasons == {"ragged row": 3}
+    assert check(DataSection(source=str(file))).reasons == {"ragged row": 3}
 
 
 def test_a_quote_that_nobody_closes_does_not_swallow_the_table(tmp_path, monkeypatch):
@@ -206,9 +207,9 @@ def test_a_folder_of_texts_and_a_folder_of_rows(tmp_path):
     written(tmp_path / "texts" / "empty.txt", "")
     rows = open_rows(str(tmp_path / "texts"))
     assert [row.text for row in rows] == ["# Two", "One."]
-    before = check(str(tmp_path / "texts")).sha256
+    before = check(DataSection(source=str(tmp_path / "texts"))).sha256
     written(tmp_path / "texts" / "c.txt", "Three.")
-    assert check(str(tmp_path / "texts")).sha256 != before
+    assert check(DataSection(source=str(tmp_path / "texts"))).sha256 != before
     written(tmp_path / "texts" / "d.jsonl", LINES)
     assert "mixes plain text" in sentence(tmp_path / "texts")
     (tmp_path / "one").mkdir()
