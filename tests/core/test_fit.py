@@ -127,6 +127,22 @@ def test_the_gpu_table_is_whole() -> None:
             assert gpu.fp8 == (gpu.capability >= (8, 9))
 
 
+@pytest.mark.parametrize(
+    ("name", "capacity_gib"),
+    [
+        ("RTX 4060", 7.60), ("RTX 3080", 9.62), ("RTX 4070", 11.56), ("RTX 5080", 15.46), ("RTX 4090", 23.52),
+        ("RTX 5090", 31.33), ("RTX A6000", 47.40), ("RTX PRO 6000 Blackwell", 94.96), ("T4", 14.56), ("L4", 22.03),
+        ("L40S", 44.39), ("V100 16GB", 15.77), ("V100 32GB", 31.73), ("A100 40GB", 39.38), ("A100 80GB", 79.14),
+        ("H100 SXM", 79.10), ("H200", 139.72), ("B200", 178.35),
+    ],
+)  # fmt: skip
+def test_no_more_of_a_card_is_free_than_torch_can_have(name: str, capacity_gib: float) -> None:
+    """The least "total capacity" that people's out-of-memory reports state for these cards."""
+    gpu = find_gpu(name)
+    screen = 0 if gpu.use == "datacentre" else 2**29
+    assert 0.975 * capacity_gib <= (gpu.device.free_bytes + screen) / GIB <= capacity_gib
+
+
 @pytest.mark.parametrize("typed", ["RTX 4090", "rtx4090", "NVIDIA GeForce RTX 4090", "nvidia rtx-4090"])
 def test_a_card_is_found_by_what_people_call_it(typed: str) -> None:
     assert find_gpu(typed).name == "RTX 4090"
