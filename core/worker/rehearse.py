@@ -146,6 +146,20 @@ def assemble(
         adapters.prepare(base, config.model, config.memory)
         model = adapters.attach(base, config.method, config.memory, config.runtime.seed)
     fill(model, mode)
+    return set_out(config, base, model, compute, place=place, length=length, trained=trained)
+
+
+def set_out(
+    config: RunConfig,
+    base: PreTrainedModel,
+    model: nn.Module,
+    compute: torch.dtype,
+    *,
+    place: torch.device = CPU,
+    length: int = 0,
+    trained: int = 0,
+) -> Setting:
+    """The same for a model that stands already, with what is trained in it."""
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     stepper = Stepper(
         loss=TokenLoss(base, config.memory.loss == "chunked"),

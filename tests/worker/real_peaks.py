@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,14 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from core.config import RunConfig
 from core.hardware import Device
-from core.worker import adapters, load, optimizer
-from core.worker.batches import collate
-from core.worker.checkpoint import Progress
+from core.memory.estimate import estimate
+from core.memory.moments import MOMENTS
+from core.models.facts import facts_from_config
+from core.worker import adapters, load, replay
 from core.worker.hollow import tensors_of
-from core.worker.losses import TokenLoss
-from core.worker.rehearse import _examples
-from core.worker.step import Stepper
+from core.worker.rehearse import CPU, Setting, _states, rehearse, set_out
 
-CPU = Device("cpu", 0, "CPU", 0, 0)
+DEVICE = Device("cpu", 0, "CPU", 0, 0)
 
 
 def save_model(settings: dict[str, Any], folder: Path) -> Path:
@@ -37,46 +35,21 @@ def save_model(settings: dict[str, Any], folder: Path) -> Path:
     return folder
 
 
+def settings_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "config.json").read_text())
+
+
 def real_peak(config: RunConfig, folder: Path) -> int:
     """The most bytes of tensors in the second optimizer step and an evaluation, as the worker takes them."""
-    compute = load.compute_dtype(config.model, CPU)
-    is_full = config.method.kind == "full"
-    base = load.load_model(
-        config.model, folder, CPU, compute=compute, weights=torch.float32 if is_full else compute
-    )
-    adapters.prepare(base, config.model, config.memory)
-    model = adapters.attach(base, config.method, config.memory, config.runtime.seed)
-    parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    made = optimizer.make_optimizer(parameters, config.optim)
-    loss = TokenLoss(base, config.memory.loss == "chunked")
-    loss.prove(torch.device("cpu"))
-    rows = config.optim.batch_size
-    stepper = Stepper(
-        loss=loss,
-        examples=_examples(rows, config.data.max_length, 0),
-        parameters=parameters,
-        device=torch.device("cpu"),
-        autocast=nullcontext if compute == torch.float32 else lambda: torch.autocast("cpu", dtype=compute),
-        is_scaled=False,
-        warn=lambda _: None,
-    )
-    batches = [[(number,) for number in range(rows)]] * min(config.optim.accumulation, 2)
-    progress = Progress(micro_batch=rows)
-
-    def step() -> None:
-        model.train()
-        gradient = stepper.gradient(batches, progress, seed=0)
-        optimizer.clip(parameters, gradient.norm, config.optim.grad_clip)
-        made.step()
-
-    step()
-    for _, parameter in parameters:
+    setting = _loaded(config, folder)
+    _step(setting)
+    for _, parameter in setting.parameters:
         parameter.grad = None
-    standing = _bytes_of([tensor for _, tensor in tensors_of(model)], _states(made))
+    standing = _bytes_of([tensor for _, tensor in tensors_of(setting.model)], _states(setting.made))
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        step()
-        model.eval()
-        loss.each(collate(batches[0], stepper.examples, stepper.device))
+        _step(setting)
+        setting.evaluate()
+    assert seen.profiler is not None and seen.profiler.kineto_results is not None
     running = most = 0
     for event in seen.profiler.kineto_results.events():
         if event.name() == "[memory]":
@@ -85,15 +58,34 @@ def real_peak(config: RunConfig, folder: Path) -> int:
     return standing + most
 
 
-def settings_of(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "config.json").read_text())
+def rehearsed_peak(config: RunConfig, folder: Path) -> int:
+    """The same as it is rehearsed, from config.json alone."""
+    return replay.peak(rehearse(config, settings_of(folder), DEVICE).log).num_bytes
+
+
+def estimated_peak(config: RunConfig, folder: Path) -> int:
+    """The same as it is estimated: no memory of the framework's, and none of loading."""
+    found = estimate(config, facts_from_config(settings_of(folder)), DEVICE, with_suggestions=False)
+    moments = [found.moments[MOMENTS[name]] for name in ("loss", "layer", "step", "evaluation")]
+    return max(moments) - found.parts["context"] - found.parts["margin"]
+
+
+def _loaded(config: RunConfig, folder: Path) -> Setting:
+    compute = load.compute_dtype(config.model, DEVICE)
+    weights = torch.float32 if config.method.kind == "full" else compute
+    base = load.load_model(config.model, folder, DEVICE, compute=compute, weights=weights)
+    adapters.prepare(base, config.model, config.memory)
+    model = adapters.attach(base, config.method, config.memory, config.runtime.seed)
+    setting = set_out(config, base, model, compute)
+    with setting.stepper.autocast():
+        setting.stepper.loss.prove(CPU)
+    return setting
+
+
+def _step(setting: Setting) -> None:
+    setting.update(setting.gradient())
 
 
 def _bytes_of(*groups: Iterable[Tensor]) -> int:
     storages = {tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes() for g in groups for tensor in g}
     return sum(storages.values())
-
-
-def _states(made: torch.optim.Optimizer) -> Iterator[Tensor]:
-    for state in made.state.values():
-        yield from (value for value in state.values() if isinstance(value, Tensor))
