@@ -22,9 +22,11 @@ from core.data import detection, formats, mix
 from core.data.formats import Layout
 from core.data.mapping import Meaning
 from core.data.overlay import MOST_SPACE, Overlay, key_of, read_overlay
+from core.data.pace import Told, unheard
 from core.data.part import Part, read_row, read_tree, reading
+from core.data.passed import Passed
 from core.data.row import Format, Message, Problem, Row, RowError
-from core.data.source import DataFile, find_data, open_data, wrong
+from core.data.source import DataFile, find_data, look_into, open_data, wrong
 from core.data.spans import ListedSpans, find_spans, first_spans
 from core.errors import HoneError
 
@@ -33,6 +35,7 @@ __all__ = ["Message", "Problem", "Row", "Rows", "first_rows", "open_rows", "requ
 NO_MEANING = Meaning()
 SAMPLED_FILES = 20
 SAMPLED_ROWS = 100  # enough to tell the format of a file
+ROWS_PER_TELLING = 10_000
 
 
 class Rows(Sequence["Row | Problem"]):
@@ -40,17 +43,28 @@ class Rows(Sequence["Row | Problem"]):
     say. Threads may share it."""
 
     def __init__(
-        self, source: str, more: Sequence[str] = (), *, seed: int = 0, meaning: Meaning = NO_MEANING
+        self,
+        source: str,
+        more: Sequence[str] = (),
+        *,
+        seed: int = 0,
+        meaning: Meaning = NO_MEANING,
+        told: Told = unheard,
     ) -> None:
         self.source = source
         self.path = find_data(source)
+        self.passed: tuple[Passed, ...] = ()
+        """What of folders and archives is not read."""
         self._parts: list[Part] = []
         mixed = mix.parse_sources(source, more)
         for entry, (given, name) in enumerate(zip(mixed, mix.names(mixed), strict=True)):
-            parts = _parts(given.source, name, _fitting(given.source, meaning) if entry else meaning)
+            files, passed = look_into(given.source, told)
+            self.passed += passed
+            fitting = _fitting(given.source, files, meaning) if entry else meaning
+            parts = _parts(given.source, files, name, fitting, told)
             if not sum(map(len, parts)):
                 raise wrong(f"{given.source} holds no rows; give a file with at least one.")
-            self._parts += [_weighted(replace(part, entry=entry), given.weight, seed) for part in parts]
+            self._parts += [_weighted(replace(part, entry=entry), given.weight, seed, told) for part in parts]
         self.layout = self._parts[0].layout
         self.format: Format = _common_format(source, [part.layout.format for part in self._parts])
         self._count()
@@ -158,19 +172,26 @@ class Rows(Sequence["Row | Problem"]):
         self._starts = list(itertools.accumulate((len(part) for part in self._parts), initial=0))
 
 
-def open_rows(source: str, more: Sequence[str] = (), *, seed: int = 0, meaning: Meaning = NO_MEANING) -> Rows:
+def open_rows(
+    source: str,
+    more: Sequence[str] = (),
+    *,
+    seed: int = 0,
+    meaning: Meaning = NO_MEANING,
+    told: Told = unheard,
+) -> Rows:
     """The rows of the dataset that `source` names, and of those mixed in (`data.more`), indexed but not read.
 
     `seed` is the run's: it chooses the rows that a weight such as 0.5 leaves out. `meaning` says what columns are
-    for, where that is not to be found out. Raises
+    for, where that is not to be found out. `told` hears of unpacking and indexing, and may end it. Raises
     HoneError(path="data.source" or "data.more") for a file that is missing, empty, or in no known format.
     """
-    return Rows(source, more, seed=seed, meaning=meaning)
+    return Rows(source, more, seed=seed, meaning=meaning, told=told)
 
 
-def rows_of(data: DataSection, seed: int = 0) -> Rows:
+def rows_of(data: DataSection, seed: int = 0, told: Told = unheard) -> Rows:
     """The rows of a run's data, as its settings have it. Raises HoneError like `open_rows`."""
-    return open_rows(data.source, data.more, seed=seed, meaning=Meaning.of(data))
+    return open_rows(data.source, data.more, seed=seed, meaning=Meaning.of(data), told=told)
 
 
 def first_rows(
@@ -202,24 +223,24 @@ def require_objective(rows: Rows, objective: str) -> None:
         )
 
 
-def _parts(source: str, name: str, meaning: Meaning) -> list[Part]:
+def _parts(source: str, files: Sequence[DataFile], name: str, meaning: Meaning, told: Told) -> list[Part]:
     """The files of one source, and the rows that edits add to it; `name` tells it from other sources."""
-    files, overlay, seen = open_data(source), read_overlay(source), Counter[str]()
+    overlay, seen = read_overlay(source), Counter[str]()
     layout = _layout(source, files, meaning)
     found = []
     for data in files:
         with reading(source, data) as file:
-            spans = find_spans(file, data)
+            spans = find_spans(file, data, told)
             found.append(Part(source, _named(data, name), layout, spans, overlay.find(file, spans, seen)))
     if any(edit.edit == "add" for edit in overlay.edits):
         found.append(_added(source, name, layout, overlay, seen))
     return found
 
 
-def _fitting(source: str, meaning: Meaning) -> Meaning:
+def _fitting(source: str, files: Sequence[DataFile], meaning: Meaning) -> Meaning:
     """What the columns of a source that is mixed in mean: the same as those of the data, where it has them."""
     try:
-        _layout(source, open_data(source), meaning)
+        _layout(source, files, meaning)
     except HoneError as error:
         if error.path == "data.source":
             raise
@@ -246,20 +267,22 @@ def _named(data: DataFile, name: str) -> DataFile:
     return replace(data, name=f"{name}/{data.name}".rstrip("/")) if name else data
 
 
-def _weighted(part: Part, weight: float, seed: int) -> Part:
+def _weighted(part: Part, weight: float, seed: int, told: Told) -> Part:
     """The part with its rows as often as the weight says."""
     if weight == 1:
         return part
-    shares = None if weight == int(weight) else _shares(part, seed)
+    shares = None if weight == int(weight) else _shares(part, seed, told)
     return replace(part, order=mix.order(weight, len(part.spans), shares))
 
 
-def _shares(part: Part, seed: int) -> NDArray[np.float64]:
+def _shares(part: Part, seed: int, told: Told) -> NDArray[np.float64]:
     """A number in [0, 1) for each row, from its content and the seed. Shape [rows]."""
     found = np.empty(len(part.spans))
     start = hashlib.blake2b(f"mixed {seed}".encode(), digest_size=8)
     with reading(part.source, part.data) as file:
         for number in range(len(found)):
+            if number % ROWS_PER_TELLING == 0:
+                told("Mixing", number, len(found))
             digest = start.copy()
             digest.update(key_of(file, part.spans[number])[0].encode())
             found[number] = int.from_bytes(digest.digest()[:6], "big") / 2**48

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from core.data.nested import BLOCK_BYTES, NOT_SPACE, Span, in_list, in_sequence
+from core.data.pace import Told, unheard
 from core.data.source import DataFile
 from core.data.tables import find_records
 
@@ -17,15 +18,17 @@ CHUNK_BYTES = 1500
 """Most bytes in a row of raw text: near 400 tokens of English, 500 of Chinese, so that few rows are cut."""
 MAX_ROW_BYTES = 16 * 2**20
 NEAR_BYTES = 32 * 2**20
+ROWS_PER_TELLING = 10_000
+INDEXING = "Indexing"
 OPEN_QUOTE = "opens a quote that is never closed"
 
 
 class LineSpans:
     """One row per line that is not blank. Built at disk speed: the only work is finding line ends."""
 
-    def __init__(self, file: BinaryIO, data: DataFile) -> None:
+    def __init__(self, file: BinaryIO, data: DataFile, told: Told = unheard) -> None:
         self._start = data.start
-        self._ends = _line_ends(file, data)
+        self._ends = _line_ends(file, data, told)
         lengths = np.diff(self._ends, prepend=data.start - 1) - 1
         self._lines = None if lengths.all() and lengths.min(initial=2) > 1 else self._find_rows(file, lengths)
 
@@ -78,9 +81,18 @@ class ListedSpans:
 Spans = LineSpans | ListedSpans
 
 
-def find_spans(file: BinaryIO, data: DataFile) -> Spans:
-    """Every row of a file."""
-    return LineSpans(file, data) if data.container == "lines" else ListedSpans(iterate_spans(file, data))
+def find_spans(file: BinaryIO, data: DataFile, told: Told = unheard) -> Spans:
+    """Every row of a file. `told` hears how many of its bytes have been looked at, and may end it."""
+    if data.container == "lines":
+        return LineSpans(file, data, told)
+    return ListedSpans(_telling(iterate_spans(file, data), data, told))
+
+
+def _telling(spans: Iterator[Span], data: DataFile, told: Told) -> Iterator[Span]:
+    for number, span in enumerate(spans):
+        if number % ROWS_PER_TELLING == 0:
+            told(INDEXING, span.start, data.num_bytes)
+        yield span
 
 
 def first_spans(file: BinaryIO, data: DataFile, count: int) -> list[Span]:
@@ -98,7 +110,7 @@ def iterate_spans(file: BinaryIO, data: DataFile) -> Iterator[Span]:
     return {"lines": _in_lines, "text": _in_text, "table": _in_table}[data.container](file, data)
 
 
-def _line_ends(file: BinaryIO, data: DataFile) -> np.ndarray:
+def _line_ends(file: BinaryIO, data: DataFile, told: Told) -> np.ndarray:
     """Offset of each newline, and of the file's end where its last line has none. Shape [lines], int64."""
     # Not mapped into memory: a file cut short by another program while mapped would kill this one.
     buffer = bytearray(BLOCK_BYTES)
@@ -107,6 +119,7 @@ def _line_ends(file: BinaryIO, data: DataFile) -> np.ndarray:
     while count := file.readinto(buffer):  # type: ignore[attr-defined]
         found.append(np.flatnonzero(view[:count] == ord("\n")) + offset)
         offset += count
+        told(INDEXING, offset, data.num_bytes)
     ends = np.concatenate(found) if found else np.zeros(0, np.int64)
     if offset > data.start and (not len(ends) or ends[-1] != offset - 1):
         ends = np.append(ends, offset)
