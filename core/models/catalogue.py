@@ -58,6 +58,8 @@ def _model(row: dict[str, str]) -> CatalogueModel:
         "max_position_embeddings": int(row["max_positions"]),
         "torch_dtype": "bfloat16",
     }
+    if row["window"]:
+        config["sliding_window"] = None if row["window"] == "none" else int(row["window"])
     if row["experts"]:
         config |= {
             "num_experts": int(row["experts"]),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import HoneError
-from core.models.families import ALIASES, FAMILIES
+from core.models.families import ALIASES, FAMILIES, FOURFOLD, Family
 from core.models.headers import Tensor, read_headers
 from core.models.layers import Linear, Shape, layers_of
 
@@ -136,7 +136,7 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
     text = {**config, **part, "model_type": part.get("model_type") or config.get("model_type")} if part else config
     family_name = str(text.get("model_type") or "")
     family = FAMILIES.get(family_name)
-    reader = _Reader({**(family.defaults if family else {}), **_without_none(text)}, name)
+    reader = _Reader(_without_none(text), name, family.defaults if family else {})
     shape = _shape(reader, family_name)
     if family is None:
         from core.models.unknown import layers_from_headers
@@ -166,7 +166,7 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
         num_rest=layers.num_rest,
         num_experts=shape.num_experts,
         experts_per_token=shape.experts_per_token,
-        sliding_window=reader.whole("sliding_window", default=0, smallest=0),
+        sliding_window=_window(text, family, reader),
         attention="sdpa" if family is None or family.sdpa else "eager",
         quantized_on_disk=_quantized_on_disk(config, name),
     )
@@ -178,11 +178,14 @@ class _Reader:
 
     config: dict[str, Any]
     name: str
+    defaults: dict[str, int]
+    """What the family's class assumes where the config says nothing."""
 
     def whole(self, key: str, default: int | None = None, smallest: int = 1) -> int:
         names = ALIASES.get(key, (key,))
         found = next((alias for alias in names if self.config.get(alias) is not None), None)
         if found is None:
+            default = self.defaults.get(key, default)
             if default is None:
                 raise HoneError(f"The config.json of {self.name} does not give {key}; it is damaged or of a kind "
                                 "Hone does not know.", path="model.source")  # fmt: skip
@@ -201,7 +204,8 @@ class _Reader:
 
 def _shape(reader: _Reader, family: str) -> Shape:
     hidden, heads = reader.whole("hidden_size"), reader.whole("num_attention_heads")
-    if reader.config.get("head_dim") is None and hidden % heads:
+    head_dim = reader.whole("head_dim", 0)
+    if not head_dim and hidden % heads:
         raise HoneError(f"The config.json of {reader.name} splits a hidden_size of {hidden} over {heads} heads, "
                         "which cannot be; download the model again.", path="model.source")  # fmt: skip
     kv_heads = (
@@ -211,24 +215,25 @@ def _shape(reader: _Reader, family: str) -> Shape:
         raise HoneError(f"The config.json of {reader.name} gives more key heads ({kv_heads}) than query heads "
                         f"({heads}), which cannot be; download the model again.", path="model.source")  # fmt: skip
     experts = reader.whole("num_experts", 0, smallest=0)
+    # A class that takes another width than four times hidden has one of its own, for a model of its own size.
+    mlp = reader.whole("intermediate_size", 4 * hidden if family not in FAMILIES or family in FOURFOLD else None)
     return Shape(
         hidden=hidden,
         num_layers=reader.whole("num_hidden_layers"),
         num_heads=heads,
         num_kv_heads=kv_heads,
-        head_dim=reader.whole("head_dim", hidden // heads),
-        mlp=reader.whole("intermediate_size", 4 * hidden),
+        head_dim=head_dim or hidden // heads,
+        mlp=mlp,
         vocab=reader.whole("vocab_size"),
         num_experts=experts,
         experts_per_token=reader.whole("num_experts_per_tok", 0, smallest=0) if experts else 0,
-        expert_mlp=reader.whole("moe_intermediate_size", reader.whole("intermediate_size", 4 * hidden))
-        if experts else 0,
-    )  # fmt: skip
+        expert_mlp=reader.whole("moe_intermediate_size", mlp) if experts else 0,
+    )
 
 
 def _checked(reader: _Reader) -> dict[str, Any]:
     """The config with the numbers that a family's layers hang on beside its shape made sure of."""
-    config = dict(reader.config)
+    config = {**reader.defaults, **reader.config}
     for key, default in (
         ("decoder_sparse_step", 1), ("shared_expert_intermediate_size", 0), ("max_position_embeddings", 1024)
     ):  # fmt: skip
@@ -238,6 +243,14 @@ def _checked(reader: _Reader) -> dict[str, Any]:
         raise HoneError(f"The config.json of {reader.name} gives mlp_only_layers as something else than a list of "
                         "numbers; download the model again.", path="model.source")  # fmt: skip
     return config
+
+
+def _window(text: dict[str, Any], family: Family | None, reader: _Reader) -> int:
+    """Tokens that a layer looks back; 0 for all of them, which null means whatever the class has for a default."""
+    is_off = family is not None and family.window_switch and not text.get("use_sliding_window")
+    if is_off or ("sliding_window" in text and text["sliding_window"] is None):
+        return 0
+    return reader.whole("sliding_window", default=0, smallest=0)
 
 
 def _falcon_kv_heads(reader: _Reader, heads: int) -> int:

@@ -47,28 +47,32 @@ class Family:
     experts: Literal["", "mixtral", "qwen", "gpt_oss"] = ""
     sdpa: bool = True
     """Whether it has an attention that never stores the length × length matrix."""
-    defaults: dict[str, Any] = field(default_factory=dict)
-    """What the class assumes where a published config.json says nothing."""
+    window_switch: bool = False
+    """Whether layers look back over all tokens unless use_sliding_window is set."""
+    defaults: dict[str, int] = field(default_factory=dict)
+    """What the class assumes where a config.json says nothing, unless it is what Hone takes for every family."""
 
 
 ATTENTION_BIAS: dict[str, Any] = {"qkv_bias": "attention_bias", "output_bias": "attention_bias"}
 USUAL_BIAS: dict[str, Any] = {"qkv_bias": "!attention_bias", "output_bias": "!attention_bias"}
 _GEMMA3 = {"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "vocab_size": 262_208,
-           "max_position_embeddings": 131_072}  # fmt: skip
+           "max_position_embeddings": 131_072, "sliding_window": 4096}  # fmt: skip
+_GLM = {"head_dim": 128, "num_key_value_heads": 2}
 
 FAMILIES: dict[str, Family] = {
     "llama": Family(**ATTENTION_BIAS, mlp_bias="mlp_bias"),
-    "mistral": Family(),
-    "ministral": Family(),
-    "ministral3": Family(),
-    "qwen2": Family(qkv_bias=True),
+    "mistral": Family(defaults={"num_key_value_heads": 8, "sliding_window": 4096}),
+    "ministral": Family(defaults={"num_key_value_heads": 8, "sliding_window": 4096}),
+    "ministral3": Family(defaults={"num_key_value_heads": 8, "head_dim": 128}),
+    "qwen2": Family(qkv_bias=True, window_switch=True, defaults={"num_key_value_heads": 32}),
     "qwen3": Family(
-        **ATTENTION_BIAS, qk_norm="head", defaults={"head_dim": 128}
+        **ATTENTION_BIAS, qk_norm="head", window_switch=True,
+        defaults={"head_dim": 128, "num_key_value_heads": 32},
     ),
-    "gemma": Family(**ATTENTION_BIAS, tied=True, defaults={"head_dim": 256}),
+    "gemma": Family(**ATTENTION_BIAS, tied=True, defaults={"head_dim": 256, "num_key_value_heads": 16}),
     "gemma2": Family(
         **ATTENTION_BIAS, norms=4, tied=True, sdpa=False,
-        defaults={"head_dim": 256},
+        defaults={"head_dim": 256, "num_key_value_heads": 4, "sliding_window": 4096},
     ),
     "gemma3_text": Family(
         **ATTENTION_BIAS, norms=4, qk_norm="head", tied=True, defaults=_GEMMA3
@@ -79,18 +83,18 @@ FAMILIES: dict[str, Family] = {
     ),
     "phi3": Family(qkv=("qkv_proj",), mlp=GATED_FUSED),
     "smollm3": Family(
-        **ATTENTION_BIAS, mlp_bias="mlp_bias", tied=True,
+        **ATTENTION_BIAS, mlp_bias="mlp_bias", tied=True, window_switch=True,
         defaults={"num_key_value_heads": 4},
     ),
     "olmo": Family(**ATTENTION_BIAS, norm_weights=0),
     "olmo2": Family(**ATTENTION_BIAS, qk_norm="width"),
-    "olmo3": Family(**ATTENTION_BIAS, qk_norm="width"),
+    "olmo3": Family(**ATTENTION_BIAS, qk_norm="width", defaults={"sliding_window": 4096}),
     "granite": Family(**ATTENTION_BIAS, mlp_bias="mlp_bias"),
-    "glm": Family(qkv_bias="!attention_bias", mlp=GATED_FUSED),
-    "glm4": Family(qkv_bias="!attention_bias", mlp=GATED_FUSED, norms=4),
+    "glm": Family(qkv_bias="!attention_bias", mlp=GATED_FUSED, defaults=_GLM),
+    "glm4": Family(qkv_bias="!attention_bias", mlp=GATED_FUSED, norms=4, defaults=_GLM),
     "starcoder2": Family(
         mlp=("c_fc", "c_proj"), gated=False, qkv_bias="!use_bias", output_bias="!use_bias", mlp_bias="!use_bias",
-        norm_weights=2, tied=True,
+        norm_weights=2, tied=True, defaults={"num_key_value_heads": 2},
     ),
     "falcon": Family(
         qkv=("query_key_value",), output="dense", mlp=("dense_h_to_4h", "dense_4h_to_h"), gated=False,
@@ -104,18 +108,34 @@ FAMILIES: dict[str, Family] = {
         qkv=("query_key_value",), output="dense", mlp=("dense_h_to_4h", "dense_4h_to_h"), gated=False,
         **USUAL_BIAS, mlp_bias=True, norm_weights=2,
     ),
-    "stablelm": Family(qkv_bias="use_qkv_bias", norm_weights=2, qk_norm="width", qk_norm_key="qk_layernorm"),
+    "stablelm": Family(qkv_bias="use_qkv_bias", norm_weights=2, qk_norm="width", qk_norm_key="qk_layernorm",
+                       defaults={"num_key_value_heads": 32}),
     "cohere": Family(
         **ATTENTION_BIAS, norms=1, qk_norm="width", qk_norm_key="use_qk_norm",
         tied=True,
     ),
-    "mixtral": Family(experts="mixtral"),
-    "qwen2_moe": Family(qkv_bias="!qkv_bias", experts="qwen"),
-    "qwen3_moe": Family(
-        **ATTENTION_BIAS, qk_norm="head", experts="qwen"
+    "mixtral": Family(
+        experts="mixtral", defaults={"num_key_value_heads": 8, "num_experts": 8, "num_experts_per_tok": 2},
     ),
-    "gpt_oss": Family(**USUAL_BIAS, experts="gpt_oss", sdpa=False),
+    "qwen2_moe": Family(
+        qkv_bias="!qkv_bias", experts="qwen", window_switch=True,
+        defaults={"num_key_value_heads": 16, "num_experts": 60, "num_experts_per_tok": 4,
+                  "moe_intermediate_size": 1408, "shared_expert_intermediate_size": 5632},
+    ),
+    "qwen3_moe": Family(
+        **ATTENTION_BIAS, qk_norm="head", experts="qwen", window_switch=True,
+        defaults={"num_key_value_heads": 4, "num_experts": 128, "num_experts_per_tok": 8,
+                  "moe_intermediate_size": 768},
+    ),
+    "gpt_oss": Family(
+        **USUAL_BIAS, experts="gpt_oss", sdpa=False,
+        defaults={"num_key_value_heads": 8, "head_dim": 64, "num_experts": 128, "num_experts_per_tok": 4,
+                  "sliding_window": 128},
+    ),
 }  # fmt: skip
+
+FOURFOLD = ("gpt2", "falcon")
+"""Families whose MLP is four times as wide as hidden where the config.json gives no width."""
 
 ALIASES = {
     "hidden_size": ("hidden_size", "n_embd", "n_embed", "d_model"),
