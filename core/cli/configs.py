@@ -53,7 +53,8 @@ def change(text: str) -> tuple[str, str]:
 
 
 def parsed(like: RunConfig, path: str, text: str) -> object:
-    """The value that a text stands for in that field: YAML, but a word for a field of words."""
+    """The value that a text stands for in that field: YAML, but a word for a field of words, and for one of lists
+    also words with commas between them."""
     try:
         annotation = field_at(like, path).annotation
     except (AttributeError, KeyError):
@@ -64,8 +65,10 @@ def parsed(like: RunConfig, path: str, text: str) -> object:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError([Mistake(path, f"{text} is no value; quote it if it has special characters.")]) from None
-    is_list = str(annotation).startswith("tuple")
-    return [part.strip() for part in value.split(",")] if is_list and isinstance(value, str) else value
+    if not str(annotation).startswith("tuple") or not isinstance(value, str):
+        return value
+    is_quoted = text.lstrip().startswith(("'", '"'))  # then a comma belongs to the one value
+    return [value] if is_quoted else [part.strip() for part in value.split(",")]
 
 
 def anchored(config: RunConfig, folder: Path) -> RunConfig:

@@ -190,3 +190,20 @@ def test_a_template_of_the_library_comes_before_a_file_of_that_name(tmp_path: Pa
     assert anchored(like.with_value("data.template", "chatml"), tmp_path).data.template == "chatml"
     own = anchored(like.with_value("data.template", "own.jinja"), tmp_path).data.template
     assert own == str((tmp_path / "own.jinja").resolve())
+
+
+@pytest.mark.parametrize(
+    ("text", "sources"),
+    [
+        ("a.jsonl, 0.5*b.jsonl", ("a.jsonl", "0.5*b.jsonl")),
+        ('"a, b.jsonl"', ("a, b.jsonl",)),
+        ("'2*a,b.jsonl'", ("2*a,b.jsonl",)),
+        ('["a, b.jsonl", "0.5*c.jsonl"]', ("a, b.jsonl", "0.5*c.jsonl")),
+        ("['C:\\data\\a,b.jsonl']", ("C:\\data\\a,b.jsonl",)),
+    ],
+)
+def test_sources_whose_names_have_commas_can_be_mixed_in(
+    text: str, sources: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "--set", f"data.more={text}"]) == 0
+    assert RunConfig.from_yaml(capsys.readouterr().out).data.more == sources
