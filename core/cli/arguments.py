@@ -10,7 +10,8 @@ from core.cli.data_arguments import add_data_verbs
 EPILOG = """\
 CONFIG.yaml describes a run; `hone config` prints one with every setting explained. Left out, it stands for the
 defaults, so `hone train --set data.source=mine.jsonl` is a whole command. A list is written A,B; where a value has
-a comma itself, '["A, B", "0.5*C"]' as in data.more. RUN is the id, the name or the folder of a run. Exit codes: 0 done, 1 something you can mend (said in one sentence), 2 a mistyped command.
+a comma itself, '["A, B", "0.5*C"]', as for the files of data.more. RUN is the id, the name or the folder of a run.
+Exit codes: 0 done, 1 something you can mend (said in one sentence), 2 a mistyped command.
 """
 
 
