@@ -58,7 +58,10 @@ class Rows(Sequence["Row | Problem"]):
         self._parts: list[Part] = []
         mixed = mix.parse_sources(source, more)
         for entry, (given, name) in enumerate(zip(mixed, mix.names(mixed), strict=True)):
-            files, passed = look_into(given.source, told)
+            try:
+                files, passed = look_into(given.source, told)
+            except HoneError as error:
+                raise wrong(error.message, "data.more" if entry else "data.source") from None
             self.passed += passed
             fitting = _fitting(given.source, files, meaning) if entry else meaning
             parts = _parts(given.source, files, name, fitting, told)

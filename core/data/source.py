@@ -249,16 +249,33 @@ def fingerprint(source: str, more: Sequence[str] = ()) -> str:
     Raises HoneError(path="data.source").
     """
     from core.data.mix import parse_sources
+
+    given = parse_sources(source, more)
+    if len(given) == 1:
+        return fingerprint_of(source)
+    parts = [f"{one.weight:g} {_content_and_edits(one.source)}" for one in given]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def fingerprints(source: str, more: Sequence[str] = ()) -> dict[str, str]:
+    """The fingerprint of each source by itself, to tell which of them has changed. Raises HoneError likewise."""
+    from core.data.mix import parse_sources
+
+    return {given.source: fingerprint_of(given.source) for given in parse_sources(source, more)}
+
+
+def fingerprint_of(source: str) -> str:
+    """The fingerprint of one source, with its edits."""
+    found = _content_and_edits(source)
+    return hashlib.sha256(f"1 {found}".encode()).hexdigest() if " edits " in found else found
+
+
+def _content_and_edits(source: str) -> str:
     from core.data.overlay import overlay_file
 
-    parts = []
-    for given in parse_sources(source, more):
-        edits = overlay_file(given.source)
-        edited = f" edits {_sha256(edits, str(edits))}" if edits.is_file() else ""
-        parts.append(f"{given.weight:g} {_content(given.source)}{edited}")
-    if len(parts) == 1 and parts[0].startswith("1 ") and " edits " not in parts[0]:
-        return parts[0].removeprefix("1 ")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    edits = overlay_file(source)
+    edited = f" edits {_sha256(edits, str(edits))}" if edits.is_file() else ""
+    return f"{_content(source)}{edited}"
 
 
 def stamp(source: str, more: Sequence[str] = ()) -> tuple[tuple[str, int, int], ...]:
