@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from typing import Literal
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, Signal
 
@@ -23,9 +24,9 @@ class Download(QObject):
     failed = Signal(str)
     """A sentence for the person who asked."""
 
-    def __init__(self, job: str = "core.models.download") -> None:
+    def __init__(self, what: Literal["model", "data"] = "model") -> None:
         super().__init__()
-        self._job = job
+        self._what = what
         self.source = ""
         self.done_bytes = 0.0
         self.total_bytes = 0.0
@@ -65,9 +66,9 @@ class Download(QObject):
         self.done_bytes = self.total_bytes = 0.0
         self._seen.clear()
         self._ending, self._is_cancelled, self._errors = None, False, b""
-        option = ["--revision", revision] if revision else []
+        options = ["--data"] if self._what == "data" else ["--revision", revision] if revision else []
         # -P: a folder named "core" where the user happens to stand must not be taken for ours.
-        self._process.start(worker_python(), ["-P", "-m", self._job, source, *option])
+        self._process.start(worker_python(), ["-P", "-m", "core.download", source, *options])
         self.changed.emit()
 
     def cancel(self) -> None:

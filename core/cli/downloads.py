@@ -18,8 +18,8 @@ def download(options: argparse.Namespace) -> int:
     """Run the download as a process of its own, as the window does, and follow it. Raises HoneError."""
     if options.data and options.revision:
         raise HoneError("--revision is for models; a dataset is taken as it is now.")
-    job = "core.data.download" if options.data else "core.models.download"
-    command = [sys.executable, "-P", "-m", job, options.source]
+    command = [sys.executable, "-P", "-m", "core.download", options.source]
+    command += ["--data"] if options.data else []
     command += ["--revision", options.revision] if options.revision else []
     line = ProgressLine()
     failure = "The download ended without a word; start it again, it goes on where it was."

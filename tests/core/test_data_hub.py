@@ -20,13 +20,13 @@ from huggingface_hub import constants
 
 from core.cli import main
 from core.data import remote
-from core.data.download import download
 from core.data.edits import exclude
 from core.data.hub import find_part, parts_of, preview, search
 from core.data.hub_parts import choose, parse, stored_parts
 from core.data.overlay import overlay_file
 from core.data.rows import Problem, Row, open_rows
 from core.data.source import fingerprint
+from core.download import download_data
 from core.errors import HoneError
 from core.events import Event, Failed, Finished, Progress, decode
 from core.launch import PROJECT
@@ -75,7 +75,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataStandIn
 
 def fetch(source: str) -> list[Event]:
     events: list[Event] = []
-    download(source, events.append)
+    download_data(source, events.append)
     return events
 
 
@@ -275,7 +275,7 @@ def test_a_download_that_is_killed_goes_on(hub: DataStandIn, tmp_path: Path) -> 
         **os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "PYTHONPATH": str(PROJECT),
         "HF_HUB_CACHE": str(tmp_path / "home" / "hub"),
     }  # fmt: skip
-    command = [sys.executable, "-P", "-m", "core.data.download", "maker/big"]
+    command = [sys.executable, "-P", "-m", "core.download", "--data", "maker/big"]
     hub.seconds_per_piece = 0.05
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=PROJECT) as process:
         deadline = time.monotonic() + 60

@@ -17,12 +17,12 @@ from hub_stand_in import COMMIT, Repository, StandIn
 from huggingface_hub import constants
 from safetensors.numpy import save
 
+from core.download import download_model
 from core.errors import HoneError
 from core.events import Event, Failed, Finished, Progress, Warned, decode
 from core.launch import PROJECT
 from core.models import transfer
 from core.models.cache import models_on_disk
-from core.models.download import download
 from core.models.source import find_model
 
 NAME = "maker/small"
@@ -76,7 +76,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 def fetch(name: str = NAME, revision: str = "") -> list[Event]:
     events: list[Event] = []
-    download(name, revision, events.append)
+    download_model(name, revision, events.append)
     return events
 
 
@@ -248,9 +248,9 @@ def test_a_full_disk_is_foreseen(hub, monkeypatch):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_disk_that_fills_up_is_told(hub, monkeypatch):
-    from core.models.download import Download
+    from core.models.fetch import Fetch
 
-    monkeypatch.setattr(Download, "_partial", lambda self, file: Path("/dev/full"))
+    monkeypatch.setattr(Fetch, "_partial", lambda self, file: Path("/dev/full"))
     assert "disk is full" in refusal()
 
 
@@ -342,7 +342,7 @@ def test_what_is_not_whole_is_not_found(hub, tmp_path):
 def start(hub: StandIn, tmp_path: Path) -> subprocess.Popen[bytes]:
     environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
     environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
-    command = [sys.executable, "-m", "core.models.download", NAME]
+    command = [sys.executable, "-m", "core.download", NAME]
     return subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
     )

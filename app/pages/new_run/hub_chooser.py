@@ -27,7 +27,7 @@ class HubChooser(QWidget):
     def __init__(self, background: Background, theme: Theme) -> None:
         super().__init__()
         self.hub = HubDatasets(background)
-        self.download = Download("core.data.download")
+        self.download = Download("data")
         self.query = QLineEdit()
         self.query.setPlaceholderText("Search Hugging Face, or type a name such as openai/gsm8k")
         self.query.setAccessibleName("Search datasets on the Hugging Face Hub")

@@ -1,29 +1,28 @@
-"""Downloads a model into the Hugging Face cache: `python -m core.models.download SOURCE [--revision R]`.
+"""Files of one repository on the Hub on their way into the Hugging Face cache, several at a time.
 
-Says how far it is in events on stdout. Every file is checked against the hash that names it. Killed at any moment,
-it goes on where it was when started again; the cache shows a model only once it is whole.
+Every file is checked against the hash that names it. Killed at any moment, a fetch goes on where it was when
+started again; the cache shows files only once all are whole.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import os
 import shutil
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Literal
 
 import filelock
 
 from core import durable
-from core.errors import HoneError
-from core.events import Event, Failed, Finished, Progress, Warned, encode
+from core.events import Event, Progress, Warned
 from core.figures import size
-from core.models.hub import HubFile, Listing, ask, in_words, small_files, weights
-from core.models.source import INDEX, check_revision, check_weights, hub_cache, names_in_index, wrong
-from core.models.transfer import StoppedError, is_right, length, receive
+from core.models.hub import HubFile, Listing
+from core.models.source import hub_cache, wrong
+from core.models.transfer import is_right, length, receive
 
 STREAMS = 4  # one connection seldom fills a line, and more than a few are taken for abuse
 SAY_SECONDS = 0.2
@@ -32,35 +31,41 @@ SPARE_BYTES = 200 * 2**20
 Say = Callable[[Event], None]
 
 
-class Download:
-    """One model on its way into the cache."""
+class Fetch:
+    """One repository's way into the cache. `snapshot` is where its files are shown."""
 
-    repo_type = "model"
-
-    def __init__(self, listing: Listing, say: Say) -> None:
+    def __init__(
+        self, kind: Literal["model", "dataset"], listing: Listing, say: Say, snapshot: Path | None = None
+    ) -> None:
         self.listing = listing
-        self.folder = hub_cache() / f"models--{listing.name.replace('/', '--')}"
-        self.snapshot = self.folder / "snapshots" / listing.commit
+        self.folder = hub_cache() / f"{kind}s--{listing.name.replace('/', '--')}"
+        self.snapshot = snapshot or self.folder / "snapshots" / listing.commit
+        self._kind = kind
         self._say = say
         self._label = ""
         self._done = self._total = 0
         self._guard = threading.Lock()
         self._stop = threading.Event()
 
-    def run(self) -> None:
-        """Fetch what is missing, check everything, and show the files as a snapshot. Raises HoneError."""
-        small = small_files(self.listing)
-        index = [file for file in small if file.name == INDEX]
-        self._fetch_all(index)
-        files = small + weights(self.listing, names_in_index(self._path(index[0])) if index else [])
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """While no other process fetches the same. Raises filelock.Timeout at once when one does."""
+        lock = hub_cache() / ".locks" / self.folder.name / "hone.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(lock, timeout=0):
+            yield
+
+    def bring(self, files: list[HubFile]) -> None:
+        """Fetch what is missing of these files, check them all, and show them; says how far it is. Raises
+        HoneError, and what `receive` does."""
+        (self.folder / "blobs").mkdir(parents=True, exist_ok=True)
         self._require_space(files)
-        is_here = all(self._path(file).is_file() for file in files)
+        is_here = all(self.path_of(file).is_file() for file in files)
         self._label = f"{'Checking' if is_here else 'Downloading'} {self.listing.name}"
         self._done, self._total = 0, sum(file.num_bytes for file in files)
-        self._fetch_all(files)
+        self.fetch(files)
         for file in files:
             self._show(file)
-        check_weights(self.snapshot, self.listing.name)
 
     def name(self, revision: str) -> None:
         """Let a branch or tag stand for this commit in the cache."""
@@ -69,7 +74,8 @@ class Download:
             target.parent.mkdir(parents=True, exist_ok=True)
             durable.write_file(target, self.listing.commit)
 
-    def _fetch_all(self, files: list[HubFile]) -> None:
+    def fetch(self, files: list[HubFile]) -> None:
+        """Have these files in the cache, without a word and not shown yet."""
         (self.folder / "blobs").mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(STREAMS) as pool:
             # Large files first: the last one to end is then a short one.
@@ -88,7 +94,7 @@ class Download:
 
     def _fetch(self, file: HubFile) -> None:
         """Have a file in the cache with the right content."""
-        target, partial = self._path(file), self._partial(file)
+        target, partial = self.path_of(file), self._partial(file)
         if target.is_file():
             if is_right(target, file):
                 return self._count(file.num_bytes)
@@ -112,7 +118,7 @@ class Download:
         if length(partial) > file.num_bytes:
             partial.unlink()
         self._count(length(partial))
-        url = hf_hub_url(self.listing.name, file.name, revision=self.listing.commit, repo_type=self.repo_type)
+        url = hf_hub_url(self.listing.name, file.name, revision=self.listing.commit, repo_type=self._kind)
         with partial.open("ab", buffering=0) as target:
             receive(url, target, file.num_bytes, self._count, self._stop.wait)
 
@@ -128,7 +134,7 @@ class Download:
         except OSError:
             blob.replace(shown)
 
-    def _path(self, file: HubFile) -> Path:
+    def path_of(self, file: HubFile) -> Path:
         """Where a file's content is or will be."""
         shown = self.snapshot / file.name
         return shown if shown.is_file() and not shown.is_symlink() else self.folder / "blobs" / file.blob
@@ -141,7 +147,7 @@ class Download:
             self._done += num_bytes
 
     def _require_space(self, files: list[HubFile]) -> None:
-        missing = [file for file in files if not self._path(file).is_file()]
+        missing = [file for file in files if not self.path_of(file).is_file()]
         needed = sum(file.num_bytes - length(self._partial(file)) for file in missing)
         free = shutil.disk_usage(self.folder).free
         if missing and needed + SPARE_BYTES > free:
@@ -149,50 +155,3 @@ class Download:
                 f"{self.listing.name} needs {size(needed)} and {hub_cache()} has {size(free)} free; make room, or "
                 "set HF_HOME to a folder on another disk."
             )
-
-
-def download(source: str, revision: str, say: Say) -> None:
-    """Bring a model into the cache. Raises HoneError; what has arrived by then is kept for the next try."""
-    check_revision(revision)
-    try:
-        listing = ask(source, revision)
-        job = Download(listing, say)
-        lock = hub_cache() / ".locks" / job.folder.name / "hone.lock"
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(lock, timeout=0):
-            job.run()
-            job.name(revision or "main")
-    except filelock.Timeout:
-        raise wrong(f"{source} is already being downloaded by another process; wait for it.") from None
-    except StoppedError:
-        raise wrong(f"The download of {source} was stopped; it goes on where it was.") from None
-    except HoneError:
-        raise
-    except Exception as error:
-        raise in_words(error, source, revision) from None
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Exit 0 when the model is whole in the cache, 1 after a Failed event."""
-    parser = argparse.ArgumentParser(prog="python -m core.models.download", description="Downloads a model.")
-    parser.add_argument("source", help="a name on the Hugging Face Hub, such as Qwen/Qwen3-0.6B")
-    parser.add_argument("--revision", default="", help="branch, tag or commit")
-    options = parser.parse_args(arguments)
-    guard = threading.Lock()
-
-    def say(event: Event) -> None:
-        with guard:
-            sys.stdout.buffer.write(encode(event))
-            sys.stdout.buffer.flush()
-
-    try:
-        download(options.source, options.revision, say)
-    except HoneError as error:
-        say(Failed(message=error.message, path=error.path))
-        return 1
-    say(Finished(reason="done", step=0))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
