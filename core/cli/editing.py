@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.cli.output import say, say_json
 from core.config import RunConfig
@@ -14,30 +14,19 @@ from core.data.overlay import read_overlay
 from core.errors import HoneError
 from core.figures import whole
 
+if TYPE_CHECKING:
+    from core.data.rows import Rows
+
 PLACE = re.compile(r"(\d+)\.([^=]+)=(.*)", re.DOTALL)
 
 
 def edit_data(options: argparse.Namespace) -> int:
     """Make one edit or take one back. Raises HoneError for a row or a value that cannot be."""
     from core.data import edits
-    from core.data.rows import open_rows
     from core.data.source import fingerprint
 
     source = options.file
-    meaning = Meaning.of(RunConfig().with_value("data.mapping", options.mapping).data)
-    rows = open_rows(source, meaning=meaning)
-    if options.exclude:
-        edits.exclude(source, [number - 1 for number in options.exclude], rows)
-        done = f"Left out: row {', '.join(map(str, options.exclude))}"
-    elif options.set:
-        number, place, text = _place(options.set)
-        value = edits.as_value(source, number - 1, place, text, rows)
-        edits.set_field(source, number - 1, place, value, rows)
-        done = f"Set: {place} of row {number}"
-    elif options.add:
-        edits.add_row(source, _row(options.add), rows)
-        done = "Added: one row, at the end"
-    else:
+    if options.undo:
         undone = edits.undo(source)
         what = {
             "exclude": "a row is back in",
@@ -45,7 +34,12 @@ def edit_data(options: argparse.Namespace) -> int:
             "add": "an added row is gone",
         }
         done = f"Undone: {what[undone.edit]}"
-    overlay, rows = read_overlay(source), open_rows(source, meaning=meaning)
+        rows = _open(options)
+    else:
+        before = _open(options)
+        done = _edit(source, options, before)
+        rows = before.edited()
+    overlay = read_overlay(source)
     if options.json:
         document: dict[str, Any] = {"source": source, "edits": str(overlay.path), "num_edits": len(overlay.edits)}
         say_json(
@@ -57,6 +51,29 @@ def edit_data(options: argparse.Namespace) -> int:
         kept = f"{count} in {overlay.path}" if overlay.edits else "no edits left"
         say(f"{whole(len(rows))} rows, {kept}")
     return 0
+
+
+def _open(options: argparse.Namespace) -> Rows:
+    from core.data.rows import open_rows
+
+    meaning = Meaning.of(RunConfig().with_value("data.mapping", options.mapping).data)
+    return open_rows(options.file, meaning=meaning)
+
+
+def _edit(source: str, options: argparse.Namespace, rows: Rows) -> str:
+    """Leave rows out, set a field or add a row. Returns what was done, in words."""
+    from core.data import edits
+
+    if options.exclude:
+        edits.exclude(source, [number - 1 for number in options.exclude], rows)
+        return f"Left out: row {', '.join(map(str, options.exclude))}"
+    if options.set:
+        number, place, text = _place(options.set)
+        value = edits.as_value(source, number - 1, place, text, rows)
+        edits.set_field(source, number - 1, place, value, rows)
+        return f"Set: {place} of row {number}"
+    edits.add_row(source, _row(options.add), rows)
+    return "Added: one row, at the end"
 
 
 def _place(text: str) -> tuple[int, str, str]:

@@ -56,8 +56,9 @@ class Rows(Sequence["Row | Problem"]):
         self.passed: tuple[Passed, ...] = ()
         """What of folders and archives is not read."""
         self._parts: list[Part] = []
-        mixed = mix.parse_sources(source, more)
-        for entry, (given, name) in enumerate(zip(mixed, mix.names(mixed), strict=True)):
+        self._seed = seed
+        self._mixed = mix.parse_sources(source, more)
+        for entry, (given, name) in enumerate(zip(self._mixed, mix.names(self._mixed), strict=True)):
             try:
                 files, passed = look_into(given.source, told)
             except HoneError as error:
@@ -94,6 +95,27 @@ class Rows(Sequence["Row | Problem"]):
     def source_of(self, number: int) -> str:
         """The source that a row is from, whose edits it has."""
         return self._find(number)[0].source
+
+    def edited(self) -> Rows:
+        """The same after edits beside the sources have changed; no file is looked through again."""
+        found = copy.copy(self)
+        found._parts = []
+        for entry, (given, name) in enumerate(zip(self._mixed, mix.names(self._mixed), strict=True)):
+            overlay, seen = read_overlay(given.source), Counter[str]()
+            parts = [part for part in self._parts if part.entry == entry and part.data.container != "edits"]
+            for part in parts:
+                with reading(part.source, part.data) as file:
+                    found._parts.append(replace(part, changes=overlay.find(file, part.spans, seen)))
+            if any(edit.edit == "add" for edit in overlay.edits):
+                added = replace(_added(given.source, name, parts[0].layout, overlay, seen), entry=entry)
+                found._parts.append(_weighted(added, given.weight, self._seed, unheard))
+        found._count()
+        return found
+
+    def is_repeat(self, number: int) -> bool:
+        """Whether a row is there because of a weight, after it was seen before."""
+        part, place = self._find(number)
+        return part.order is not None and place > 0 and part.number(place) == part.number(place - 1)
 
     def once(self) -> Rows:
         """The same without repeats: rows that a weight shows several times are there once, the others not."""
