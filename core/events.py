@@ -34,7 +34,11 @@ class Started(BaseEvent):
     num_skipped_rows: int = 0
     num_read_rows: int = 0
     skipped: dict[str, int] = {}
-    """Rows left out, by reason."""
+    """Rows left out, by reason; a row counts once."""
+    found: dict[str, int] = {}
+    """Rows of each kind that is wrong or odd, whatever became of them; a row may be of several."""
+    actions: dict[str, str] = {}
+    """What became of each of those kinds: keep, cut or skip."""
     num_cut_rows: int = 0
     num_lost_tokens: int = 0
     """Beyond the length limit, in rows that were cut."""

@@ -55,20 +55,21 @@ def make_plan(
     num_rows: int | None = None,
     tokens_per_row: float | None = None,
     *,
+    trained_share: float | None = None,
     longest_row: int = 0,
     paces: Sequence[Pace] = (),
     past: Sequence[PastPeak] = (),
 ) -> Plan:
     """The plan of a run. `num_rows` are the rows of the data that can be used, `tokens_per_row` their mean
-    length in tokens after cutting, `longest_row` the longest; `paces` and `past` peaks are of past runs on this
-    machine."""
+    length in tokens after cutting, `longest_row` the longest; `trained_share` of them are trained on, where a check
+    has counted that; `paces` and `past` peaks are of past runs on this machine."""
     stack = resolve(config, facts, device, longest_row)
     trained = num_trainable(facts, stack)
-    steps = None if num_rows is None else total_steps(config, num_rows, tokens_per_row)
+    steps = None if num_rows is None else total_steps(config, num_rows, tokens_per_row, trained_share)
     tokens = (
         None
         if num_rows is None or tokens_per_row is None
-        else round(train_rows(config, num_rows) * tokens_per_row)
+        else round(train_rows(config, num_rows, trained_share) * tokens_per_row)
     )
     saved_width = 4 if stack.is_full else stack.adapter_bytes
     adapter = round(trained * saved_width * SAFETENSORS_OVERHEAD)
@@ -79,7 +80,7 @@ def make_plan(
     seconds = None
     if steps is not None and tokens_per_row is not None and (pace := _pace(config, facts, device, paces)):
         rows = min(steps * config.optim.batch_size * config.optim.accumulation,
-                   train_rows(config, num_rows or 0) * config.optim.epochs)  # fmt: skip
+                   train_rows(config, num_rows or 0, trained_share) * config.optim.epochs)  # fmt: skip
         seconds = rows * tokens_per_row / pace
     return Plan(
         estimate=estimate(config, facts, device, longest_row=longest_row, past=past),
@@ -94,9 +95,11 @@ def make_plan(
     )
 
 
-def train_rows(config: RunConfig, num_rows: int) -> int:
-    """Rows that are trained on, the held-out ones left out; at least one. A split by a column is taken for one by
-    share: how the column is filled is known only once all rows are read."""
+def train_rows(config: RunConfig, num_rows: int, trained_share: float | None = None) -> int:
+    """Rows that are trained on, of those that could be; at least one. Before a check has counted how the split
+    falls and what the policies leave out, the share held out is taken, of a split by a column as well."""
+    if trained_share is not None:
+        return max(round(num_rows * trained_share), 1)
     if config.data.holdout_source:
         return num_rows
     held_out = round(num_rows * config.data.holdout)
@@ -105,10 +108,12 @@ def train_rows(config: RunConfig, num_rows: int) -> int:
     return max(num_rows - held_out, 1)
 
 
-def total_steps(config: RunConfig, num_rows: int, tokens_per_row: float | None = None) -> int:
+def total_steps(
+    config: RunConfig, num_rows: int, tokens_per_row: float | None = None, trained_share: float | None = None
+) -> int:
     """Optimizer steps of the whole run: a step takes batch_size × accumulation rows, an epoch's last step may
     take fewer; packed rows are counted by their tokens."""
-    rows = train_rows(config, num_rows)
+    rows = train_rows(config, num_rows, trained_share)
     if config.data.packing and tokens_per_row:
         rows = -(-round(rows * tokens_per_row) // config.data.max_length)
     steps = config.optim.epochs * -(-rows // (config.optim.batch_size * config.optim.accumulation))

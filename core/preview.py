@@ -1,16 +1,18 @@
 """What a window or a command line says to the preview worker, which shows rows as the model will see them.
 
 Commands go to its stdin as JSON lines, answers come back on its stdout. A Look is answered by one Looked or one
-Failed, a Show by one Seen per row, a Measure by Progress and one Measured, or a Warned. No torch here, nor there.
+Failed, a Show by one Seen per row; a Measure, a Judge and an Export by Progress and one Measured, Judged or
+Exported, or a Warned. No torch here, nor there.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from core.config import RunConfig
+from core.data.report import Findings
 from core.errors import HoneError
 from core.events import Failed, Progress, Warned
 from core.sections import DataSection
@@ -42,7 +44,7 @@ class Look(Spoken):
         return cls(
             model=config.model.source,
             revision=config.model.revision,
-            data=DataSection(**{name: getattr(config.data, name) for name in SEEN}),
+            data=_as_seen(config.data),
             objective=config.objective.kind,
             seed=config.runtime.seed if config.data.more else 0,
         )
@@ -67,6 +69,24 @@ class Measure(Spoken):
     is_sample: bool
 
 
+class Judge(Spoken):
+    """Say which rows are wrong or odd, and what becomes of them under these settings: those of the look, and the
+    policies and the split besides."""
+
+    type: Literal["judge"] = "judge"
+    data: DataSection
+    seed: int
+
+
+class Export(Spoken):
+    """Write every row that is wrong or odd to a file, as `core.data.export` does."""
+
+    type: Literal["export"] = "export"
+    data: DataSection
+    seed: int
+    target: str
+
+
 class Looked(Spoken):
     """The tokenizer is loaded and the data open."""
 
@@ -79,6 +99,8 @@ class Looked(Spoken):
 class Sequence(Spoken):
     """One row, or one part of it, as the model is given it."""
 
+    name: str = ""
+    """Of one of a pair's two answers (chosen, rejected), or of an answer with a verdict (good or bad answer)."""
     tokens: tuple[tuple[str, bool, bool], ...]
     """Each token's text, whether it is trained, and whether it is a special token; at most MOST_TOKENS of them.
 
@@ -129,10 +151,32 @@ class Measured(Spoken):
     """Long rows go on in another sequence, so that none is ever cut."""
 
 
-Command = Look | Show | Measure
-Answer = Looked | Seen | Measured | Progress | Warned | Failed
+class Judged(Spoken):
+    """What becomes of the rows; without findings where there are too many to keep their tokens."""
+
+    type: Literal["judged"] = "judged"
+    findings: Findings | None
+
+
+class Exported(Spoken):
+    """How many lines have been written."""
+
+    type: Literal["exported"] = "exported"
+    num_lines: int
+
+
+Command = Look | Show | Measure | Judge | Export
+Answer = Looked | Seen | Measured | Judged | Exported | Progress | Warned | Failed
 _commands: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 _answers: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="type")])
+
+
+def _as_seen(data: DataSection) -> DataSection:
+    """The settings that change what is seen of a row or sought in it. Policies of the same effect count as one."""
+    values: dict[str, Any] = {name: getattr(data, name) for name in SEEN}
+    values["on_control"] = "cut" if data.on_control == "cut" else "keep"
+    values["on_personal"] = "ignore" if data.on_personal == "ignore" else "keep"
+    return DataSection(**values)
 
 
 def encode(message: Command | Answer) -> bytes:

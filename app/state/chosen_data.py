@@ -10,10 +10,11 @@ from PySide6.QtCore import QObject, Signal
 from app.state.background import Background, Ticket
 from app.state.draft import Draft
 from core.config import RunConfig
+from core.data.kinds import POLICIES
 from core.errors import HoneError
 
 if TYPE_CHECKING:
-    from core.data.check import Report
+    from core.data.report import Report
     from core.data.rows import Rows
     from core.sections import DataSection
 
@@ -44,6 +45,19 @@ class ChosenData(QObject):
     @property
     def is_reading(self) -> bool:
         return self.report is None and not self.error
+
+    @property
+    def unlearnable(self) -> str:
+        """Why no objective of a run can learn from rows of this kind; empty where one can."""
+        if self.rows is None or self._config is None:
+            return ""
+        from core.data.rows import require_objective
+
+        try:
+            require_objective(self.rows, self._config.objective.kind)
+        except HoneError as error:
+            return error.message
+        return ""
 
     def read_again(self) -> None:
         """Read again after an edit; the rows as they were stay in sight until then."""
@@ -111,7 +125,7 @@ class ChosenData(QObject):
 
 
 READ_BY = ("more", "mapping", "split_column", "stratify_by", "group_by")
-CHECKED_BY = ("holdout", "holdout_source", "on_invalid", "on_duplicate", "on_leak")
+CHECKED_BY = ("holdout", "holdout_source", *(policy.name for policy in POLICIES))
 """Settings of the data that change what is read of it, and what is found in it."""
 
 
@@ -131,6 +145,13 @@ def _open(data: DataSection, seed: int) -> Rows:
 
 
 def _check(config: RunConfig, is_large: bool, ticket: Ticket) -> Report:
+    """The report; while the file to evaluate on cannot be had, which the Split tab says, one on the data alone."""
     from core.data.apart import check_apart, check_run
 
-    return check_apart(config, ticket.report) if is_large else check_run(config, ticket.report)
+    check = check_apart if is_large else check_run
+    try:
+        return check(config, ticket.report)
+    except HoneError as error:
+        if error.path != "data.holdout_source":
+            raise
+        return check(config.with_value("data.holdout_source", ""), ticket.report)

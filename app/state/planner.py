@@ -58,8 +58,13 @@ class Planner(QObject):
             return self._data.error
         if self._watch.error:
             return self._watch.error
-        if self._data.report is not None and not self._data.report.num_used:
-            return "None of the rows can be used; see Problems."
+        if (report := self._lengths.findings or self._data.report) is not None:
+            if not report.num_used:
+                return "None of the rows can be used; see Problems."
+            if report.stop:
+                return report.stop
+        if problem := self._data.unlearnable:
+            return problem
         return self.waiting_for
 
     def plan_for(self, gpu: Gpu | None) -> None:
@@ -93,19 +98,20 @@ class Planner(QObject):
     def make(self) -> None:
         """Make the plan from what is known now. Pure arithmetic: about a millisecond."""
         self.plan, self.waiting_for = None, self._missing()
-        facts, device, report = self.facts, self.device, self._data.report
+        facts, device, report = self.facts, self.device, self._lengths.findings or self._data.report
         if facts is not None and device is not None:
             from core.plan import make_plan
 
             config, lengths = self._draft.config, self._lengths.lengths
             limit = config.data.max_length
-            used = lengths.num_pieces(limit) if lengths and report else report.num_used if report else None
+            rows = lengths.num_pieces(limit) if lengths and report else report.num_usable if report else None
             self.plan = make_plan(
                 config,
                 facts,
                 device,
-                used,
+                rows,
                 lengths.mean(limit) if lengths else None,
+                trained_share=report.trained_share if report else None,
                 longest_row=self.longest_row,
                 paces=self._paces.paces,
                 past=self.past,

@@ -5,16 +5,34 @@ from __future__ import annotations
 from collections import OrderedDict
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from PySide6.QtCore import QCoreApplication, QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from app.state.chosen_data import ChosenData
 from app.state.chosen_model import ChosenModel
 from app.state.draft import Draft
-from core.events import Failed, Progress
+from core.events import Failed, Progress, Warned
 from core.launch import PROJECT, worker_command, worker_environment
-from core.preview import Answer, Command, Look, Looked, Measure, Measured, Seen, Show, decode_answer, encode
+from core.preview import (
+    Answer,
+    Command,
+    Export,
+    Exported,
+    Judge,
+    Judged,
+    Look,
+    Looked,
+    Measure,
+    Measured,
+    Seen,
+    Show,
+    decode_answer,
+    encode,
+)
+
+if TYPE_CHECKING:
+    from core.data.report import Findings
 
 State = Literal["waiting", "loading", "ready", "failed"]
 SETTLE_MS = 60
@@ -38,6 +56,10 @@ class Preview(QObject):
     seen = Signal(int)
     measured = Signal()
     """`measurement` is new, or None again."""
+    judged = Signal()
+    """`findings` are new, or None again."""
+    exported = Signal(int, str)
+    """How many lines were written, or why none could be."""
     progressed = Signal(float)
     """Share of the rows counted so far."""
 
@@ -49,6 +71,11 @@ class Preview(QObject):
         self.has_template = True
         """Whether the model brings a chat template of its own; taken for so until it was looked at."""
         self.measurement: Measured | None = None
+        self.findings: Findings | None = None
+        """What is wrong or odd about the rows as the model sees them, and what becomes of them."""
+        self._wants_findings = False
+        self._judged_by: tuple[object, ...] = ()
+        self._is_exporting = False
         self._look: Look | None = None
         self._num_looks = 0
         self._wanted = -1
@@ -95,6 +122,18 @@ class Preview(QObject):
             if self.state == "ready" and self.measurement is not None:
                 self._measure()
 
+    def want_findings(self) -> None:
+        """Judge every row, and again whenever settings that matter have changed."""
+        self._wants_findings = True
+        self.want_all()
+        self._judge()
+
+    def export(self, target: Path) -> None:
+        """Write all findings to a file; `exported` tells what came of it. Only when there are findings."""
+        self._is_exporting = True
+        config = self._draft.config
+        self._send(Export(data=config.data, seed=config.runtime.seed, target=str(target)))
+
     def retry(self) -> None:
         """Look again, as after a failure."""
         self._look = None
@@ -117,6 +156,7 @@ class Preview(QObject):
                 self._forget("waiting")
             return
         if look == self._look and self._data.rows is self._seen_rows:
+            self._judge()
             return
         self._look, self._seen_rows = look, self._data.rows
         if not _has_tokenizer(self._model.folder.path):
@@ -139,6 +179,10 @@ class Preview(QObject):
             if self.measurement is not None:
                 self.measurement = None
                 self.measured.emit()
+            if self.findings is not None:
+                self.findings = None
+                self.judged.emit()
+        self._judged_by = ()
         self.changed.emit()
 
     def _measure(self) -> None:
@@ -147,6 +191,15 @@ class Preview(QObject):
             self._send(Measure(is_sample=True))
         elif self._wants_all and self.measurement.num_measured < self.measurement.num_rows:
             self._send(Measure(is_sample=False))
+
+    def _judge(self) -> None:
+        """Judge all rows once they are counted, unless that was asked for these settings already."""
+        counted, config = self.measurement, self._draft.config
+        if self.state != "ready" or counted is None or counted.num_measured < counted.num_rows:
+            return
+        if self._wants_findings and (settings := (config.data, config.runtime.seed)) != self._judged_by:
+            self._judged_by = settings
+            self._send(Judge(data=config.data, seed=config.runtime.seed))
 
     def _ask_rows(self) -> None:
         rows = self._data.rows
@@ -196,6 +249,7 @@ class Preview(QObject):
                 self.changed.emit()
                 self._ask_rows()
                 self._measure()
+                self._judge()
             case Failed():
                 self._fail(answer.message)
             case Seen():
@@ -210,6 +264,16 @@ class Preview(QObject):
                 self._counted = self._look and (self._seen_rows, self._look.without_limit())
                 self.measured.emit()
                 self._measure()
+                self._judge()
+            case Judged():
+                self.findings = answer.findings
+                self.judged.emit()
+            case Exported():
+                self._is_exporting = False
+                self.exported.emit(answer.num_lines, "")
+            case Warned() if self._is_exporting:
+                self._is_exporting = False
+                self.exported.emit(0, answer.message)
             case Progress():
                 self.progressed.emit(answer.done / max(1.0, answer.total))
             case _:

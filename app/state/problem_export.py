@@ -1,4 +1,4 @@
-"""Every problem of the draft's data written to a file, on a thread."""
+"""Every problem of the draft's data written to a file: by the preview once it has judged them, or on a thread."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.state.background import Background, Ticket
 from app.state.draft import Draft
+from app.state.preview import Preview
 from core.config import RunConfig
 from core.errors import HoneError
 from core.figures import whole
@@ -20,15 +21,21 @@ class ProblemExport(QObject):
     said = Signal(str, bool)
     """A sentence, and whether it is about a failure."""
 
-    def __init__(self, draft: Draft, background: Background) -> None:
+    def __init__(self, draft: Draft, preview: Preview, background: Background) -> None:
         super().__init__()
-        self._draft, self._background = draft, background
+        self._draft, self._preview, self._background = draft, preview, background
+        self._target = Path()
+        preview.exported.connect(self._exported)
         self._ticket: Ticket | None = None
 
     def start(self, target: Path) -> None:
         """Write a .csv or .jsonl file; a file still being written is given up."""
         if self._ticket is not None:
             self._ticket.drop()
+        if self._preview.findings is not None:
+            self._target = target
+            self._preview.export(target)
+            return
         work = partial(_write, self._draft.config, target)
         done = partial(self._done, target)
         self._ticket = self._background.run_long(self, work, done, self._failed, self._tell)
@@ -40,6 +47,9 @@ class ProblemExport(QObject):
         self._ticket = None
         self.said.emit(f"{whole(num_lines)} lines are in {target.name}", False)
 
+    def _exported(self, num_lines: int, problem: str) -> None:
+        self.said.emit(problem or f"{whole(num_lines)} lines are in {self._target.name}", bool(problem))
+
     def _failed(self, error: HoneError) -> None:
         self._ticket = None
         self.said.emit(error.message, True)
@@ -47,8 +57,5 @@ class ProblemExport(QObject):
 
 def _write(config: RunConfig, target: Path, ticket: Ticket) -> int:
     from core.data.export import export_problems
-    from core.data.mapping import Meaning
 
-    data = config.data
-    return export_problems(data.source, target, holdout=data.holdout, seed=config.runtime.seed, more=data.more,
-                           meaning=Meaning.of(data), progress=ticket.report)  # fmt: skip
+    return export_problems(config.data, config.runtime.seed, target, ticket.report)

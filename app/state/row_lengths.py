@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.data.lengths import Lengths
+    from core.data.report import Findings
     from core.data.rows import Rows
 
 MOST_ROWS = 2000
@@ -32,6 +33,7 @@ class RowLengths(QObject):
         self._model, self._data, self._background = model, data, background
         self._preview = preview
         preview.measured.connect(self._count)
+        preview.judged.connect(lambda: self.changed.emit())
         self._measured: tuple[object, object] = (None, None)
         self._ticket: Ticket | None = None
         self.lengths: Lengths | None = None
@@ -39,6 +41,11 @@ class RowLengths(QObject):
         model.changed.connect(self._follow)
         data.changed.connect(self._follow)
         self._follow()
+
+    @property
+    def findings(self) -> Findings | None:
+        """What becomes of the rows as the model sees them; None until they have been judged."""
+        return self._preview.findings
 
     def _follow(self) -> None:
         folder, rows = self._model.folder, self._data.rows

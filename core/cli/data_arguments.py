@@ -19,6 +19,7 @@ def add_data_verbs(verbs: Any, add: Callable[..., Any], json: argparse.ArgumentP
     check.add_argument(
         "--export", metavar="PROBLEMS", help="write all problems, not only the first hundred, to a .csv or .jsonl"
     )
+    check.add_argument("--model", metavar="MODEL", help="look at the rows as this model sees them, too")
     check.add_argument("--personal", action="store_true", help="look for e-mail addresses, phone and card numbers")
     changes(check)
 

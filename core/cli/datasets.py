@@ -4,40 +4,39 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 
 from core.cli.configs import anchored, change, parsed
 from core.cli.output import ProgressLine, say, say_json, table
 from core.config import RunConfig
-from core.data.check import Report, check, no_usable_row
+from core.data.check import check, no_usable_row
 from core.data.export import export_problems
-from core.data.mapping import Meaning
+from core.data.kinds import LEFT_OUT, policy_of
+from core.data.listing import MOST_LISTED as LISTED
+from core.data.report import Report
 from core.data.row import Problem, Row
-from core.data.rows import NO_MEANING, rows_of
-from core.data.statistics import Statistics, statistics
+from core.data.rows import rows_of
+from core.data.statistics import Statistics
 from core.errors import HoneError
 from core.figures import size, whole
 
 
 def check_data(options: argparse.Namespace) -> int:
-    """Read every row and report. Raises HoneError for a file that holds nothing to train on."""
+    """Read every row and report; through a model too where one is named. Raises HoneError for a file that holds
+    nothing to train on."""
     config = data_config(options)
-    meaning = Meaning.of(config.data)
-    report = checked(options.file, config.data.more, meaning=meaning)
-    num_exported = _exported(options.file, options.export, config, options.personal) if options.export else 0
-    personal = _personal(options.file, config) if options.personal else None
+    report = checked(config)
+    if options.model:
+        from core.cli.previews import judged
+
+        report = report.model_copy(update=dict(judged(config)))
+    num_exported = _exported(config, options) if options.export else 0
     if options.json:
         exported = {"exported": options.export, "num_exported": num_exported} if options.export else {}
-        say_json(
-            {**report.model_dump(), **exported, **(personal.model_dump(include={"personal"}) if personal else {})}
-        )
+        say_json({**report.model_dump(), **exported})
     else:
         for line in in_words(report):
             say(line)
-        if personal:
-            for line in ("", *personal_in_words(personal)):
-                say(line)
         if options.export:
             say(f"\n{whole(num_exported)} problems and remarks are in {options.export}")
     if not report.num_used:
@@ -45,46 +44,32 @@ def check_data(options: argparse.Namespace) -> int:
     return 0
 
 
-def _personal(source: str, config: RunConfig) -> Statistics:
-    """The figures of the data with what looks personal in it. Raises HoneError."""
-    line = ProgressLine()
-    try:
-        return statistics(
-            source,
-            config.data.more,
-            seed=config.runtime.seed,
-            meaning=Meaning.of(config.data),
-            personal=True,
-            progress=lambda done, total: (
-                line.show(f"Looking for personal data: {done / total:.0%}") if done else None
-            ),
-        )
-    finally:
-        line.clear()
-
-
 def data_config(options: argparse.Namespace) -> RunConfig:
-    """The defaults with this data, and the changes of --set. Raises HoneError."""
+    """The defaults with this data, and the changes of --set, --model and --personal. Raises HoneError."""
     config = RunConfig().with_value("data.source", options.file)
     texts = dict(change(text) for text in options.changes)
-    return anchored(
-        config.with_values({path: parsed(config, path, text) for path, text in texts.items()}), Path.cwd()
-    )
+    config = config.with_values({path: parsed(config, path, text) for path, text in texts.items()})
+    if getattr(options, "personal", False) and config.data.on_personal == "ignore":
+        config = config.with_value("data.on_personal", "keep")
+    if options.model:
+        config = config.with_value("model.source", options.model)
+    return anchored(config, Path.cwd())
 
 
-def _exported(source: str, target: str, config: RunConfig, personal: bool) -> int:
+def _exported(config: RunConfig, options: argparse.Namespace) -> int:
     """Write all problems to a file; returns how many there are. Raises HoneError."""
+    target = Path(options.export)
+    if options.model:
+        from core.cli.previews import exported
+
+        return exported(config, target)
     line = ProgressLine()
     try:
         return export_problems(
-            source,
-            Path(target),
-            holdout=config.data.holdout,
-            seed=config.runtime.seed,
-            more=config.data.more,
-            meaning=Meaning.of(config.data),
-            personal=personal,
-            progress=lambda done, total: line.show(f"Writing the problems: {done / total:.0%}") if done else None,
+            config.data,
+            config.runtime.seed,
+            target,
+            lambda done, total: line.show(f"Writing the problems: {done / total:.0%}") if done else None,
         )
     finally:
         line.clear()
@@ -112,15 +97,14 @@ def show_row(options: argparse.Namespace) -> int:
     return 0
 
 
-def checked(source: str, more: Sequence[str] = (), *, meaning: Meaning = NO_MEANING) -> Report:
-    """The report on a dataset, with progress on stderr while a large file is read. Raises HoneError."""
+def checked(config: RunConfig) -> Report:
+    """The report on a run's data, with progress on stderr while a large file is read. Raises HoneError."""
     line = ProgressLine()
     try:
         return check(
-            source,
+            config.data,
+            config.runtime.seed,
             lambda done, total: line.show(f"Reading the data: {done / total:.0%}") if done else None,
-            more=more,
-            meaning=meaning,
         )
     finally:
         line.clear()
@@ -131,26 +115,29 @@ def in_words(report: Report) -> list[str]:
     lines = [
         f"{report.path} ({size(report.num_bytes)}), rows of kind “{report.format}”, {report.confidence:.0%} sure: "
         f"{report.seen}",
-        f"{whole(report.num_used)} of {whole(report.num_rows)} rows can be used",
+        f"{whole(report.num_used)} of {whole(report.num_rows)} rows are used: {whole(report.num_trained)} are "
+        f"trained, {whole(report.num_held)} held out",
         f"A row has {whole(report.characters.median)} characters in the middle, {whole(report.characters.min)} to "
         f"{whole(report.characters.max)}",
     ]
-    if report.num_skipped:
-        counts = [(whole(count), kind) for kind, count in report.reasons.items()]
-        listed = [(f"line {problem.line}", problem.reason) for problem in report.problems]
-        lines += ["", table(counts, ("ROWS LEFT OUT", "BECAUSE")), "", table(listed, ("WHERE", "WHAT IS WRONG"))]
-        if report.num_skipped > len(listed):
-            lines.append(f"… and {whole(report.num_skipped - len(listed))} more")
-    if report.remark_counts:
-        counts = [(whole(count), kind) for kind, count in report.remark_counts.items()]
-        listed = [(f"line {remark.line}", remark.reason) for remark in report.remarks]
-        lines += [
-            "",
-            table(counts, ("ROWS USED ALL THE SAME", "AND")),
-            "",
-            table(listed, ("WHERE", "WHAT IS ODD")),
-        ]
-    return lines
+    for counts, listed, heading in (
+        (report.reasons, report.problems, "ROWS THAT CANNOT BE USED"),
+        (report.remark_counts, report.remarks, "ROWS THAT ARE ODD"),
+    ):
+        if counts:
+            shown = [(whole(count), kind, report.action_in_words(kind), _setting(kind))
+                     for kind, count in counts.items()]  # fmt: skip
+            places = [(f"{one.file} " * bool(one.file) + f"line {one.line}", one.reason) for one in listed]
+            lines += ["", table(shown, (heading, "BECAUSE", "ARE", "AS SAYS")), "",
+                      table(places, ("WHERE", "WHAT IS THE MATTER"))]  # fmt: skip
+            if any(count > LISTED for count in counts.values()):
+                lines.append(f"… the first {LISTED} of each kind; --export writes all")
+    return [*lines, "", report.stop] if report.stop else lines
+
+
+def _setting(kind: str) -> str:
+    policy = policy_of(kind)
+    return policy.path if policy else "an edit" if kind == LEFT_OUT else ""
 
 
 def row_in_words(row: Row) -> list[str]:

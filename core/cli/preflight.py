@@ -9,8 +9,8 @@ from core.cli.datasets import checked
 from core.cli.output import note
 from core.config import RunConfig, unwise
 from core.data.check import no_usable_row
-from core.data.mapping import Meaning
-from core.data.rows import open_rows, require_objective, rows_of
+from core.data.rows import require_objective
+from core.data.run_rows import RunRows
 from core.data.templates import read_template
 from core.errors import HoneError
 from core.figures import size
@@ -27,15 +27,17 @@ def check_ready(config: RunConfig, runs_folder: Path) -> Plan:
     facts = read_facts(find_model(config.model.source, config.model.revision).path)
     data = config.data
     read_template(data.template)
-    require_objective(rows_of(data, config.runtime.seed), config.objective.kind)
-    if data.holdout_source:
-        apart = open_rows(data.holdout_source, meaning=Meaning(Meaning.of(data).mapping))
-        require_objective(apart, config.objective.kind)
-    report = checked(data.source, data.more, meaning=Meaning.of(data))
+    rows = RunRows.of(data, config.runtime.seed)
+    for opened in (rows.data, rows.apart):
+        if opened is not None:
+            require_objective(opened, config.objective.kind)
+    report = checked(config)
     if not report.num_used:
         raise no_usable_row(config.data.source, report.num_rows, report.problems[0])
+    if report.stop:
+        raise HoneError(report.stop, path="data")
     device = place(config)
-    plan = make_plan(config, facts, device, num_rows=report.num_used)
+    plan = make_plan(config, facts, device, num_rows=report.num_usable, trained_share=report.trained_share)
     _check_folder(runs_folder, plan.disk_bytes)
     for mistake in unwise(config):
         note(f"Note: {mistake.path}: {mistake.message}")

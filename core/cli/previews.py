@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.cli.configs import anchored, change, parsed
+from core.cli.datasets import data_config
 from core.cli.output import ProgressLine, note, say, say_json, table
 from core.config import RunConfig
 from core.data.lengths import Lengths
 from core.data.packing import padding
+from core.data.report import Findings
 from core.errors import HoneError
 from core.events import Failed, Progress, Warned
 from core.figures import whole
@@ -23,6 +24,10 @@ from core.launch import worker_command, worker_environment
 from core.preview import (
     Answer,
     Command,
+    Export,
+    Exported,
+    Judge,
+    Judged,
     Look,
     Looked,
     Measure,
@@ -37,7 +42,7 @@ from core.preview import (
 
 def show_tokens(options: argparse.Namespace) -> int:
     """Print one row, counted from 1, as the model sees it. Raises HoneError when there is no such row."""
-    config = config_of(options)
+    config = data_config(options)
     if options.row < 1:
         raise HoneError(f"Rows are counted from 1; --row {options.row} is none of them.")
     seen = next(answer for answer in asked(config, Show(rows=(options.row - 1,))) if isinstance(answer, Seen))
@@ -116,7 +121,37 @@ def _measured(config: RunConfig, *, is_sample: bool) -> Measured:
     return measured
 
 
-def asked(config: RunConfig, command: Show | Measure) -> Iterator[Answer]:
+def judged(config: RunConfig) -> Findings:
+    """What is wrong or odd about the rows as the model sees them, and what becomes of them. Raises HoneError."""
+    answer = _last(config, Judge(data=config.data, seed=config.runtime.seed))
+    if not isinstance(answer, Judged) or answer.findings is None:
+        raise HoneError(
+            f"{config.data.source} is too large to be judged through a model; check it without --model.",
+            path="data.source",
+        )
+    return answer.findings
+
+
+def exported(config: RunConfig, target: Path) -> int:
+    """Write all of that to a file; returns how many lines there are. Raises HoneError."""
+    command = Export(data=config.data, seed=config.runtime.seed, target=str(target.absolute()))
+    answer = _last(config, command)
+    return answer.num_lines if isinstance(answer, Exported) else 0
+
+
+def _last(config: RunConfig, command: Judge | Export) -> Answer | None:
+    """The last answer to a command, with progress on stderr until then."""
+    line, last = ProgressLine(), None
+    try:
+        for last in asked(config, command):
+            if isinstance(last, Progress):
+                line.show(f"{last.label}: {last.done / max(1, last.total):.0%}")
+    finally:
+        line.clear()
+    return last
+
+
+def asked(config: RunConfig, command: Show | Measure | Judge | Export) -> Iterator[Answer]:
     """The worker's answers to one command about the config's data, up to the last. Raises HoneError."""
     commands: list[Command] = [Look.through(config), command]
     with (
@@ -144,23 +179,13 @@ def asked(config: RunConfig, command: Show | Measure) -> Iterator[Answer]:
                         continue
                     case answer:
                         yield answer
-                        if isinstance(answer, Seen | Measured):
+                        if isinstance(answer, Seen | Measured | Judged | Exported):
                             return
         finally:
             process.kill()
         log.seek(0)
         words = log.read().decode(errors="replace").strip().splitlines()
         raise HoneError(f"The preview ended unexpectedly: {words[-1][:200] if words else 'memory may be short'}.")
-
-
-def config_of(options: argparse.Namespace) -> RunConfig:
-    """The defaults with this data and model, and the changes of --set."""
-    config = RunConfig().with_value("data.source", options.file)
-    texts = dict(change(text) for text in options.changes)
-    values = {path: parsed(config, path, text) for path, text in texts.items()}
-    if options.model:
-        values["model.source"] = options.model
-    return anchored(config.with_values(values), Path.cwd())
 
 
 def _text_of(sequence: Sequence, limit: int) -> str:

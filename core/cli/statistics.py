@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from core.cli.datasets import personal_in_words
+from core.cli.datasets import data_config, personal_in_words
 from core.cli.output import ProgressLine, say, say_json, table
 from core.data.mapping import Meaning
 from core.data.statistics import Statistics, statistics
@@ -13,9 +13,9 @@ from core.figures import whole
 
 def show_stats(options: argparse.Namespace) -> int:
     """Count what the rows hold; with --model their tokens too. Raises HoneError for data that cannot be opened."""
-    from core.cli.previews import config_of, count_tokens
+    from core.cli.previews import count_tokens
 
-    config = config_of(options)
+    config = data_config(options)
     line = ProgressLine()
     try:
         found = statistics(

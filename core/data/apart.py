@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 
 from core.config import RunConfig
-from core.data.check import Report, check
-from core.data.mapping import Meaning
+from core.data.check import check
+from core.data.report import Report
 from core.data.source import wrong
 from core.errors import HoneError
 from core.events import Failed, Progress, decode, encode
@@ -21,15 +21,7 @@ from core.launch import worker_environment, worker_python
 
 def check_run(config: RunConfig, progress: Callable[[int, int], None] | None = None) -> Report:
     """The check of a run's data as the run would read it. Raises HoneError."""
-    data = config.data
-    return check(
-        data.source,
-        progress,
-        more=data.more,
-        holdout=data.holdout,
-        seed=config.runtime.seed,
-        meaning=Meaning.of(data),
-    )
+    return check(config.data, config.runtime.seed, progress)
 
 
 def check_apart(config: RunConfig, progress: Callable[[int, int], None]) -> Report:

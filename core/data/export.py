@@ -5,84 +5,94 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from core import durable
-from core.data.mapping import Meaning
-from core.data.personal import find_personal
-from core.data.remarks import Remarks
-from core.data.row import Problem
-from core.data.rows import NO_MEANING, Rows, open_rows
-from core.data.split import place
-from core.data.statistics import texts_of
+from core.data.check import ROWS_PER_PROGRESS, Progress, Reading
+from core.data.judgement import Judgement
+from core.data.kinds import policy_of
+from core.data.listing import Listing
+from core.data.run_rows import RunRows
 from core.errors import HoneError
+from core.sections import DataSection
 
-ROWS_PER_PROGRESS = 2000
 SUFFIXES = (".csv", ".jsonl")
 NO_FORMULA = ("=", "+", "-", "@", "\t")
 """How a cell begins that a spreadsheet would compute."""
 
 
 class Flaw(NamedTuple):
-    """One line of the file: a row, counted from 1, where it stands, and what it is about."""
+    """One line of the file: a row, counted from 1, where it stands, what it is about, and what a run does."""
 
     row: int
     file: str
     line: int
     is_used: bool
     kind: str
+    action: str
     reason: str
 
 
-def find_flaws(
-    rows: Rows,
-    *,
-    holdout: float,
-    seed: int,
-    personal: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Flaw]:
-    """All problems in the order of the rows, with what looks `personal` where that is wanted; then all remarks of
-    rows that are used."""
-    remarks = Remarks(holdout, listed=len(rows))
+def find_flaws(data: DataSection, seed: int, progress: Progress | None = None) -> Iterator[Flaw]:
+    """All that reading the rows tells of them, in their order; they are read twice."""
+    rows = RunRows.of(data, seed).once()
+    reading = Reading(rows, data)
     for number, row in enumerate(rows):
         if progress and number % ROWS_PER_PROGRESS == 0:
-            progress(number, len(rows))
-        if isinstance(row, Problem):
-            name = rows.file_of(number)
-            reason = row.reason.removeprefix(f"{name}: ") if name else row.reason
-            yield Flaw(number + 1, name, row.line, False, row.kind, reason)
-        else:
-            remarks.add(row, place(row, seed), number)
-            for kind, hint in (trace for text in texts_of(row) * personal for trace in find_personal(text)):
-                yield Flaw(number + 1, rows.file_of(number), row.line, True, kind, f"may hold one: {hint}")
-    for remark in remarks.found()[1]:
-        yield Flaw(remark.row + 1, rows.file_of(remark.row), remark.line, True, remark.kind, remark.reason)
+            progress(number, 2 * len(rows))
+        reading.add(row)
+    marks, judgement = reading.judged(seed)
+    yield from flaws_of(rows, Listing(rows, marks, judgement), judgement, progress)
 
 
-def export_problems(
-    source: str,
-    target: Path,
-    *,
-    holdout: float,
-    seed: int,
-    more: tuple[str, ...] = (),
-    meaning: Meaning = NO_MEANING,
-    personal: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Write a .csv or .jsonl with every row that is left out or odd. Returns how many lines of them there are.
+def flaws_of(
+    rows: RunRows, listing: Listing, judgement: Judgement, progress: Progress | None = None
+) -> Iterator[Flaw]:
+    """Every row that a judgement found something about, once for each kind."""
+    found = [
+        (int(number), kind, int(judgement.partners[kind][place]) if kind in judgement.partners else -1)
+        for kind, numbers in judgement.found.items() if policy_of(kind) is not None or kind in judgement.skipped
+        for place, number in enumerate(numbers)
+    ]  # fmt: skip
+    found.sort(reverse=True)
+    for number, row in enumerate(rows):
+        if not found:
+            break
+        if progress and number % ROWS_PER_PROGRESS == 0:
+            progress(len(rows) + number, 2 * len(rows))
+        while found and found[-1][0] == number:
+            _, kind, partner = found.pop()
+            one = listing.listed(kind, number, partner, row)
+            yield Flaw(
+                number + 1, one.file, one.line, bool(judgement.is_used[number]), kind, judgement.actions[kind],
+                one.reason,
+            )  # fmt: skip
+
+
+def export_problems(data: DataSection, seed: int, target: Path, progress: Progress | None = None) -> int:
+    """Write a .csv or .jsonl with every row that is wrong or odd. Returns how many lines of them there are.
 
     Raises HoneError for another suffix, data that cannot be opened, or a place that cannot be written.
     """
+    require_target(data, seed, target)
+    return write_flaws(find_flaws(data, seed, progress), target)
+
+
+def require_target(data: DataSection, seed: int, target: Path) -> None:
+    """Raise HoneError for a file that is neither .csv nor .jsonl, or that is the data itself."""
     if target.suffix.lower() not in SUFFIXES:
         raise HoneError(f"{target} is neither .csv nor .jsonl; give one of the two for the problems.")
-    rows = open_rows(source, more, seed=seed, meaning=meaning).once()
-    if target.exists() and any(target.resolve() == data.path for data in rows.files):
+    rows = RunRows.of(data, seed)
+    files = [*rows.data.files, *(rows.apart.files if rows.apart is not None else ())]
+    if target.exists() and any(target.resolve() == file.path for file in files):
         raise HoneError(f"{target} is the data itself; give another file for the problems.")
-    found = list(find_flaws(rows, holdout=holdout, seed=seed, personal=personal, progress=progress))
+
+
+def write_flaws(flaws: Iterable[Flaw], target: Path) -> int:
+    """Write them all, or nothing. Returns how many there are. Raises HoneError."""
+    found = list(flaws)
     text = io.StringIO(newline="")
     if target.suffix.lower() == ".csv":
         writer = csv.writer(text)

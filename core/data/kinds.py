@@ -41,22 +41,25 @@ class Policy:
     name: str
     kinds: tuple[str, ...]
     words: str
+    is_usable: bool = True
+    """Whether a run could learn from these rows as they are."""
 
     @property
     def path(self) -> str:
         return f"data.{self.name}"
 
 
-UNTRAINED = Policy("on_untrained", (NOTHING_LEFT, UNCLEAR), "As the model sees them, there is nothing to learn.")
+UNTRAINED = Policy("on_untrained", (NOTHING_LEFT, UNCLEAR), "As the model sees them, there is nothing to learn.",
+                   is_usable=False)  # fmt: skip
 """Also of every reason that a chat template has to refuse a row."""
 POLICIES = (
     Policy("on_invalid", (
         "invalid JSON", "not an object", "repeated key", "missing field", "not text", "unknown role", "not UTF-8",
         "line too long", "ragged row",
-    ), "These rows cannot be read."),
-    Policy("on_no_answer", ("no answer", "empty answer"), "There is no answer to learn."),
-    Policy("on_empty", ("empty message", "empty text"), "Somebody says nothing, so that an answer is to nothing."),
-    Policy("on_role_order", ("wrong role order",), "User and assistant do not take turns."),
+    ), "These rows cannot be read.", is_usable=False),
+    Policy("on_no_answer", ("no answer", "empty answer"), "There is no answer to learn.", is_usable=False),
+    Policy("on_empty", ("empty message", "empty text"), "A prompt or a text says nothing.", is_usable=False),
+    Policy("on_role_order", ("wrong role order",), "User and assistant do not take turns.", is_usable=False),
     UNTRAINED,
     Policy("on_encoding", (ENCODING,), "Signs of text that was read in a wrong encoding somewhere on its way."),
     Policy("on_control", (CONTROL,), "Characters that nobody sees; the model learns to write them."),

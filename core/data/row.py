@@ -43,6 +43,17 @@ class Row:
     stratum: str = ""
     group: str = ""
 
+    @property
+    def texts(self) -> list[str]:
+        """Everything that is said in it."""
+        said = [message.content for message in self.spoken]
+        return [self.text, *said] if self.text else said
+
+    @property
+    def spoken(self) -> tuple[Message, ...]:
+        """All its messages, those of both answers included."""
+        return (*self.messages, *self.chosen, *self.rejected)
+
 
 @dataclass(frozen=True)
 class Problem:

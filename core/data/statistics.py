@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from core.data.check import ROWS_PER_PROGRESS, Spread, spread
+from core.data.check import ROWS_PER_PROGRESS, spread
 from core.data.mapping import Meaning
 from core.data.personal import PersonalKind, find_personal
-from core.data.row import Format, Message, Problem, Row
+from core.data.report import Spread
+from core.data.row import Format, Problem, Row
 from core.data.rows import NO_MEANING, open_rows
 from core.data.scripts import NAMES, letters_by_script, main_script
 
@@ -81,38 +82,54 @@ def statistics(
     Raises HoneError(path="data.source") like `open_rows`.
     """
     rows = open_rows(source, more, seed=seed, meaning=meaning).once()
-    lengths, letters = array("q"), np.zeros(len(NAMES), np.int64)
-    formats: Counter[Format] = Counter()
-    roles, scripts, turns = Counter[str](), Counter[str](), Counter[int]()
-    traces = Traces()
+    figures = Figures(personal)
     for number, row in enumerate(rows):
         if progress and number % ROWS_PER_PROGRESS == 0:
             progress(number, len(rows))
+        figures.add(row, rows.format_of(number), rows.file_of(number))
+    return figures.found(source)
+
+
+class Figures:
+    """`add` every row once, then ask what was `found`; what looks `personal` is looked for on request."""
+
+    def __init__(self, personal: bool = False) -> None:
+        self._num_rows = 0
+        self._lengths, self._letters = array("q"), np.zeros(len(NAMES), np.int64)
+        self._formats: Counter[Format] = Counter()
+        self._roles, self._scripts, self._turns = Counter[str](), Counter[str](), Counter[int]()
+        self._traces = Traces() if personal else None
+
+    def add(self, row: Row | Problem, format_: Format, file: str) -> None:
+        """A row, the format of its source and the name of its file."""
+        self._num_rows += 1
         if isinstance(row, Problem):
-            continue
-        texts = texts_of(row)
-        formats[rows.format_of(number)] += 1
-        roles.update(message.role for message in _messages(row))
-        turns[sum(message.role == "assistant" for message in (*row.messages, *row.chosen))] += 1
-        lengths.append(sum(map(len, texts)))
+            return
+        texts = row.texts
+        self._formats[format_] += 1
+        self._roles.update(message.role for message in row.spoken)
+        self._turns[sum(message.role == "assistant" for message in (*row.messages, *row.chosen))] += 1
+        self._lengths.append(sum(map(len, texts)))
         counts = letters_by_script("\n".join(texts))
-        letters += counts
-        scripts[main_script(counts)] += 1
-        if personal:
-            traces.look(number, rows.file_of(number), row.line, texts)
-    return Statistics(
-        source=source,
-        num_rows=len(rows),
-        num_used=len(lengths),
-        formats=dict(formats.most_common()),
-        roles=dict(roles.most_common()),
-        turns=dict(sorted(turns.items())),
-        characters=spread(lengths),
-        num_characters=sum(lengths),
-        scripts=dict(scripts.most_common()),
-        letters=_named(letters),
-        personal=traces.found() if personal else None,
-    )
+        self._letters += counts
+        self._scripts[main_script(counts)] += 1
+        if self._traces is not None:
+            self._traces.look(self._num_rows - 1, file, row.line, texts)
+
+    def found(self, source: str) -> Statistics:
+        return Statistics(
+            source=source,
+            num_rows=self._num_rows,
+            num_used=len(self._lengths),
+            formats=dict(self._formats.most_common()),
+            roles=dict(self._roles.most_common()),
+            turns=dict(sorted(self._turns.items())),
+            characters=spread(self._lengths),
+            num_characters=sum(self._lengths),
+            scripts=dict(self._scripts.most_common()),
+            letters=_named(self._letters),
+            personal=self._traces.found() if self._traces is not None else None,
+        )
 
 
 class Traces:
@@ -133,15 +150,6 @@ class Traces:
 
     def found(self) -> Personal:
         return Personal(num_rows=self._num_rows, counts=dict(self._counts.most_common()), listed=self._listed)
-
-
-def texts_of(row: Row) -> list[str]:
-    """Everything that is said in a row."""
-    return [row.text] if row.text else [message.content for message in _messages(row)]
-
-
-def _messages(row: Row) -> tuple[Message, ...]:
-    return (*row.messages, *row.chosen, *row.rejected)
 
 
 def _named(letters: NDArray[np.int64]) -> dict[str, int]:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.config import DataSection
+from core.data.judgement import Judgement
+from core.data.kinds import CONTROL, NO_END, NO_SYSTEM, NO_TOOLS, UNROLLED, Action, policy_of
+from core.data.listing import Listing
+from core.data.marks import without_controls
 from core.data.row import Problem, Row
-from core.data.split import held_out, places
+from core.data.run_rows import RunRows
+from core.data.split import places
 from core.errors import HoneError
-from core.worker.examples import NO_END, NOTHING_LEFT, UNROLLED, Examples
-from core.worker.template import NO_SYSTEM, NO_TOOLS, ChatTemplate, Refused
+from core.worker.examples import Examples
+from core.worker.judging import judge_tokens, long_in_words, running_sum
+from core.worker.template import ChatTemplate, Refused
 from core.worker.tokens import Tokens
 
 MAX_PROMPTS = 16  # as many as evaluation.samples can ask for
-LONG, REPEATED, LEAKED = "longer than the limit", "repeats another row", "held out and trained"
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,10 @@ class Account:
     num_lost_tokens: int
     """Beyond the length limit, in rows that were cut."""
     num_lost_trained: int
-    num_repeats: int
-    """Rows used although they repeat another one."""
-    num_leaks: int
-    """Held-out rows used although their prompt is trained too."""
-    remarks: dict[str, int] = field(default_factory=dict)
-    """Used rows with each remark of the template and the tokenizer."""
+    found: dict[str, int] = field(default_factory=dict)
+    """Rows of each kind that was found, whatever became of them; a row may be of several."""
+    actions: dict[str, Action] = field(default_factory=dict)
+    """What became of the rows of each kind."""
     learns_to_stop: bool = True
 
     @property
@@ -62,18 +65,24 @@ class Account:
                 f"{self.num_cut:,} rows were longer than data.max_length and were cut: {self.num_lost_tokens:,} "
                 f"tokens were lost, {self.num_lost_trained:,} of them would have been trained."
             )
-        if count := self.remarks.get(UNROLLED):
+        kept = {kind: count for kind, count in self.found.items() if self.actions[kind] == "keep"}
+        if count := kept.pop(UNROLLED, 0):
             found.append(
                 f"{count:,} rows became one example per answer, since the chat template rewrites earlier answers."
             )
-        if count := self.remarks.get(NO_SYSTEM):
+        if count := kept.pop(NO_SYSTEM, 0):
             found.append(f"The chat template leaves out the system message of {count:,} rows.")
-        if count := self.remarks.get(NO_TOOLS):
+        if count := kept.pop(NO_TOOLS, 0):
             found.append(f"The chat template leaves out the tools of {count:,} rows.")
+        count = kept.pop(NO_END, 0)
         if not self.learns_to_stop:
             found.append("No answer ends with an end token, so the model will not learn to stop.")
-        elif count := self.remarks.get(NO_END):
+        elif count:
             found.append(f"{count:,} rows have an answer that does not end with an end-of-turn token.")
+        if kept:
+            found.append(f"Rows were found and used all the same: {reasons(kept, len(kept))}.")
+        if count := self.found.get(CONTROL, 0) * (self.actions.get(CONTROL) == "cut"):
+            found.append(f"Control characters were taken out of {count:,} rows.")
         return found
 
 
@@ -98,24 +107,24 @@ class Dataset:
     def num_skipped_rows(self) -> int:
         return self.account.num_skipped
 
-
-class Chained(Sequence["Row | Problem"]):
-    """The rows of one dataset, then those of another."""
-
-    def __init__(self, first: Sequence[Row | Problem], then: Sequence[Row | Problem]) -> None:
-        self._first, self._then = first, then
-
-    def __len__(self) -> int:
-        return len(self._first) + len(self._then)
-
-    def __getitem__(self, index: int) -> Row | Problem:  # type: ignore[override]
-        number = index - len(self._first)
-        return self._first[index] if number < 0 else self._then[number]
+    def in_figures(self) -> dict[str, Any]:
+        """Which rows are used and what became of the others, for the record of the run."""
+        account = self.account
+        return {
+            "read": account.num_read,
+            "trained": self.num_rows,
+            "evaluated": self.num_eval_rows,
+            "found": {kind: {"rows": n, "action": account.actions[kind]} for kind, n in account.found.items()},
+            "skipped": account.skipped,
+            "cut": account.num_cut,
+            "lost_tokens": account.num_lost_tokens,
+            "lost_trained_tokens": account.num_lost_trained,
+        }
 
 
 def make_dataset(
     made: Tokens,
-    rows: Sequence[Row | Problem],
+    rows: RunRows,
     template: ChatTemplate,
     data: DataSection,
     *,
@@ -128,101 +137,52 @@ def make_dataset(
     are added, and equal rows share a side. With two rows or more and a holdout above zero, each side has at least
     one. Raises HoneError (path "data.source") when no row is usable, and where a policy says to stop.
     """
-    skipped: Counter[str] = Counter()
-    lengths, limit = made.lengths, data.max_length
-    trained = made.mask()
-    sums = np.concatenate([[0], np.cumsum(trained, dtype=np.int64)])
-
-    is_bad = made.refusals >= 0
-    # What an edit leaves out is meant to be.
-    stops = is_bad & ~np.isin(made.refusals, [n for n, reason in enumerate(made.reasons) if reason == "left out"])
-    if stops.any() and data.on_invalid == "stop":
-        reason = int(made.refusals[np.flatnonzero(stops)[0]])
-        raise _stop("on_invalid", f"a row cannot be used: {made.details[reason]}")
-    for number in made.refusals[is_bad]:
-        skipped[made.reasons[int(number)]] += 1
-
-    is_used = ~is_bad
-    is_long = np.zeros(made.num_rows, np.bool_)
-    if not in_pieces:
-        is_long[made.rows[lengths > limit]] = True
-        if is_long.any() and data.on_long == "stop":
-            row = int(np.flatnonzero(is_long)[0])
-            longest = int(lengths[made.rows == row].max())
-            raise _stop(
-                "on_long", f"the row on line {made.lines[row]:,} has {longest:,} tokens, over data.max_length"
-            )
-        if data.on_long == "skip":
-            skipped[LONG] += int((is_used & is_long).sum())
-            is_used &= ~is_long
-        else:  # what nothing is left to learn from
-            ends = np.minimum(made.starts[:-1] + limit, made.starts[1:])
-            keeps = np.zeros(made.num_rows, np.bool_)
-            keeps[made.rows[sums[ends] - sums[made.starts[:-1]] > 0]] = True
-            skipped[NOTHING_LEFT] += int((is_used & ~keeps).sum())
-            is_used &= keeps
-
-    repeats = _repeats(made, is_used, bool(data.more))
-    if repeats.any() and data.on_duplicate == "stop":
-        row = int(np.flatnonzero(repeats)[0])
-        raise _stop("on_duplicate", f"the row on line {made.lines[row]:,} repeats an earlier one")
-    if data.on_duplicate == "skip":
-        skipped[REPEATED] += int(repeats.sum())
-        is_used &= ~repeats
-        repeats[:] = False
+    judgement = judge_tokens(made, data, seed, in_pieces=in_pieces)
+    if judgement.stop is not None:
+        policy = policy_of(judgement.stop[0])
+        listing = Listing(rows, made.marks, judgement, long_in_words(made, data))
+        raise HoneError(listing.stop_in_words(), path=policy.path if policy else "data.source")
+    is_used, is_held = judgement.is_used, judgement.is_held
     if not is_used.any():
-        raise HoneError(_nothing_usable(skipped, made.num_rows), path="data.source")
-
-    used = np.flatnonzero(is_used)
-    where = places(made.keys[used], seed)
-    is_held = np.zeros(made.num_rows, np.bool_)
-    is_held[used] = held_out(where, data.holdout, made.strata[used] if data.stratify_by else None)
-    leaks = is_held & is_used & np.isin(made.prompts, made.prompts[is_used & ~is_held]) & (made.prompts >= 0)
-    if leaks.any() and data.on_leak == "stop":
-        row = int(np.flatnonzero(leaks)[0])
-        raise _stop("on_leak", f"the row on line {made.lines[row]:,} is held out and its prompt is trained")
-    if data.on_leak == "skip":
-        skipped[LEAKED] += int(leaks.sum())
-        is_used &= ~leaks
-        leaks[:] = False
+        raise HoneError(_nothing_usable(judgement.skipped, made.num_rows), path="data.source")
     if not (is_used & ~is_held).any():
         raise HoneError(
             "No row is left to train on: all are held out; mend data.split_column.", path="data.source"
         )
 
+    trained, limit = made.mask(), data.max_length
+    sums = running_sum(trained)
     picked, begins, ends = _pieces(made, is_used, sums, limit, in_pieces)
-    examples = _examples(made, trained, begins, ends)
     owners = made.rows[picked]
-    order_of = places(made.contents, seed)
+    order_of = places(made.marks.contents, seed)
     in_hash_order = np.argsort(order_of[owners], kind="stable")
-    is_cut = is_used & is_long
-    lost = is_cut[made.rows] & (lengths > limit)
     held_rows = np.flatnonzero(is_used & is_held)
     shown = held_rows if len(held_rows) else np.flatnonzero(is_used)
-    account = Account(
-        num_read=made.num_rows,
-        skipped={reason: count for reason, count in skipped.most_common() if count},
-        num_cut=0 if in_pieces else int(is_cut.sum()),
-        num_lost_tokens=0 if in_pieces else int((lengths[lost] - limit).sum()),
-        num_lost_trained=0 if in_pieces else int(
-            (sums[made.starts[1:][lost]] - sums[made.starts[:-1][lost] + limit]).sum()
-        ),
-        num_repeats=int(repeats.sum()),
-        num_leaks=int(leaks.sum()),
-        remarks={
-            name: count for name in made.remark_names if (count := int((made.has_remark(name) & is_used).sum()))
-        },
-        learns_to_stop=bool((~made.has_remark(NO_END) & is_used).any()),
-    )  # fmt: skip
+    account = _account(made, judgement, sums, limit, in_pieces)
     return Dataset(
-        examples=examples,
+        examples=_examples(made, trained, begins, ends),
         train=np.flatnonzero(~is_held[owners]),
         held_out=in_hash_order[is_held[owners][in_hash_order]],
-        prompts=_prompts(rows, shown, template),
-        num_rows=int((is_used & ~is_held).sum()),
+        prompts=_prompts(rows, shown, template, data.on_control == "cut"),
+        num_rows=judgement.num_trained,
         num_eval_rows=len(held_rows),
         account=account,
-        warnings=[*account.in_words(), *_split_in_words(data, is_used, is_held, made)],
+        warnings=[*account.in_words(), *_split_in_words(data, judgement)],
+    )
+
+
+def _account(made: Tokens, judgement: Judgement, sums: NDArray[np.int64], limit: int, in_pieces: bool) -> Account:
+    is_cut = judgement.is_used[made.rows] & (made.lengths > limit) & (not in_pieces)
+    starts, ends = made.starts[:-1][is_cut], made.starts[1:][is_cut]
+    return Account(
+        num_read=made.num_rows,
+        skipped=dict(Counter(judgement.skipped).most_common()),
+        num_cut=len(np.unique(made.rows[is_cut])),
+        num_lost_tokens=int((ends - starts - limit).sum()),
+        num_lost_trained=int((sums[ends] - sums[starts + limit]).sum()),
+        found={kind: len(numbers) for kind, numbers in judgement.found.items()},
+        actions=judgement.actions,
+        learns_to_stop=bool((~made.has_remark(NO_END) & judgement.is_used).any()),
     )
 
 
@@ -232,17 +192,6 @@ def reasons(skipped: dict[str, int], most: int = 5) -> str:
     named = [f"{reason} ({count:,})" for reason, count in listed.most_common(most)]
     rest = listed.total() - sum(count for _, count in listed.most_common(most))
     return ", ".join([*named, f"other reasons ({rest:,})"] if rest else named)
-
-
-def _repeats(made: Tokens, is_used: NDArray[np.bool_], is_mixed: bool) -> NDArray[np.bool_]:
-    """Used rows with the content of an earlier one. A weight shows a row several times on purpose: then rows on
-    the same line are one row."""
-    used = np.flatnonzero(is_used)
-    _, first, group = np.unique(made.contents[used], return_index=True, return_inverse=True)
-    earlier = used[first[group]]
-    found = np.zeros(made.num_rows, np.bool_)
-    found[used] = (earlier != used) & ~(is_mixed & (made.lines[earlier] == made.lines[used]))
-    return found
 
 
 def _pieces(
@@ -277,12 +226,16 @@ def _examples(
     return Examples(np.concatenate([made.tokens[begin:end] for begin, end in ranges]), mask, starts)
 
 
-def _prompts(rows: Sequence[Row | Problem], numbers: NDArray[np.int64], template: ChatTemplate) -> list[Prompt]:
+def _prompts(
+    rows: RunRows, numbers: NDArray[np.int64], template: ChatTemplate, cuts_controls: bool
+) -> list[Prompt]:
     """The first prompts of the rows with these numbers."""
     found: list[Prompt] = []
     for number in numbers[: 4 * MAX_PROMPTS]:
         row = rows[int(number)]
-        if len(found) < MAX_PROMPTS and isinstance(row, Row) and (prompt := _prompt(row, template)):
+        if isinstance(row, Problem) or len(found) >= MAX_PROMPTS:
+            continue
+        if prompt := _prompt(without_controls(row) if cuts_controls else row, template):
             found.append(prompt)
     return found
 
@@ -300,19 +253,12 @@ def _prompt(row: Row, template: ChatTemplate) -> Prompt | None:
         return None
 
 
-def _split_in_words(
-    data: DataSection, is_used: NDArray[np.bool_], is_held: NDArray[np.bool_], made: Tokens
-) -> list[str]:
-    if data.split_column and not data.holdout_source and not (is_used & is_held).any():
+def _split_in_words(data: DataSection, judgement: Judgement) -> list[str]:
+    if data.split_column and not data.holdout_source and not judgement.num_held:
         return [f"No row is held out: no value of {data.split_column} is a word such as test or validation."]
     return []
 
 
-def _stop(policy: str, what: str) -> HoneError:
-    path = f"data.{policy}"
-    return HoneError(f"The run stops, as {path} says: {what}; mend the data or change the setting.", path=path)
-
-
-def _nothing_usable(skipped: Counter[str], num_rows: int) -> str:
-    why = f": {reasons(skipped)}" if skipped.total() else ""
+def _nothing_usable(skipped: dict[str, int], num_rows: int) -> str:
+    why = f": {reasons(skipped)}" if skipped else ""
     return f"None of the {num_rows:,} rows can be trained on{why}; `hone data check` lists each with its line."

@@ -33,8 +33,11 @@ def settle(device: Device, threads: int, deterministic: bool) -> torch.device:
     return torch.device(device.id)
 
 
-def write_environment(run: Run, device: Device, base: ModelFolder, data_sha256: str) -> dict[str, Any]:
-    """Write environment.json and return its content. Results are equal to the bit only where it is."""
+def write_environment(
+    run: Run, device: Device, base: ModelFolder, data_sha256: str, rows: dict[str, Any]
+) -> dict[str, Any]:
+    """Write environment.json and return its content: `rows` says which were used, and what became of the others.
+    Results are equal to the bit only where it is."""
     found = {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -42,7 +45,7 @@ def write_environment(run: Run, device: Device, base: ModelFolder, data_sha256: 
         "device": {"id": device.id, "name": device.name, "total_bytes": device.total_bytes},
         "threads": torch.get_num_threads(),
         "model": {"source": base.source, "path": str(base.path), "commit": base.commit},
-        "data": {"source": run.config.data.source, "sha256": data_sha256},
+        "data": {"source": run.config.data.source, "sha256": data_sha256, "rows": rows},
     }
     durable.write_file(run.environment_file, json.dumps(found, indent=1) + "\n")
     return found

@@ -13,17 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from tokenizers import Encoding, Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from core.data.row import Problem, Row
+from core.data.kinds import NO_END, NOTHING_LEFT, UNCLEAR, UNROLLED
+from core.data.marks import without_controls
+from core.data.row import Message, Problem, Row
 from core.errors import HoneError
+from core.sections import DataSection
 from core.worker.byte_places import BytePlaces, token_at
 from core.worker.template import ChatTemplate, Refused, Rendered, TrainOn
 
 Example = tuple[list[int], list[bool]]
 """Token numbers, and for each whether it is trained."""
-UNCLEAR = "unclear where the answer begins"
-NOTHING_LEFT = "no trained token left"
-NO_END = "answer without an end-of-turn token"
-UNROLLED = "one example per answer"
 LED_BY_BLANK = ("\u0120", "\u2581", " ")
 """How a token that begins with a blank is written in a vocabulary: of byte-level BPE, of SentencePiece."""
 
@@ -65,6 +64,8 @@ class Encoded(NamedTuple):
 
     tokens: NDArray[np.int32]
     spans: tuple[tuple[int, int], ...]
+    part: int = 0
+    """Which of its row's texts it is."""
 
     @property
     def example(self) -> Example:
@@ -87,12 +88,16 @@ class Text(NamedTuple):
 
     rendered: Rendered
     is_raw: bool
+    name: str = ""
+    """Of one of a pair's two answers, or of an answer with a verdict: which it is."""
 
 
 class Encoder:
     """Turns rows into examples. A bad row raises nothing: it is counted in `skipped` under its reason.
 
     `in_pieces` splits long conversations where they would otherwise be cut; raw text is always split.
+    `cuts_controls` takes control characters out of what is rendered; `is_personal_sought` is for who looks at rows
+    besides.
     """
 
     def __init__(
@@ -104,6 +109,8 @@ class Encoder:
         train_on: TrainOn,
         roles: Sequence[str] = ("assistant",),
         in_pieces: bool = False,
+        cuts_controls: bool = False,
+        is_personal_sought: bool = False,
     ) -> None:
         if not tokenizer.is_fast:
             raise HoneError(
@@ -123,6 +130,8 @@ class Encoder:
         self._train_on: TrainOn = train_on
         self._roles = tuple(roles)
         self._in_pieces = in_pieces
+        self._cuts_controls = cuts_controls
+        self.is_personal_sought = is_personal_sought
         added = tokenizer.added_tokens_decoder.items()
         self.special = frozenset(tokenizer.all_special_ids) | {number for number, one in added if one.special}
         self.skipped: Counter[str] = Counter()
@@ -173,13 +182,18 @@ class Encoder:
                 self.skipped[refused] += 1
                 found.append(Outcome([], refused))
                 continue
-            kept = [one for one in masked if one is not None and any(end > begin for begin, end in one.spans)]
+            kept = [
+                one._replace(part=part)
+                for part, one in enumerate(masked)
+                if one is not None and any(end > begin for begin, end in one.spans)
+            ]
             remarks = texts[0].rendered.remarks
             if any(not self._ends_well(one) for one in kept):
                 remarks = (*remarks, NO_END)
-            self.num_unrolled += len(texts) > 1
+            is_unrolled = len(texts) > 1 and not texts[0].name
+            self.num_unrolled += is_unrolled
             self.learns_to_stop = self.learns_to_stop or any(self._stops(one) for one in kept)
-            found.append(Outcome(kept, "", (*remarks, UNROLLED) if len(texts) > 1 else remarks))
+            found.append(Outcome(kept, "", (*remarks, UNROLLED) if is_unrolled else remarks))
         return found
 
     @staticmethod
@@ -193,13 +207,30 @@ class Encoder:
     def _render(self, row: Row | Problem) -> list[Text] | str:
         if isinstance(row, Problem):
             return row.kind
-        if not row.messages:
-            return [Text(Rendered(row.text, ()), True)]
+        if self._cuts_controls:
+            row = without_controls(row)
+            if emptied := next((one for one in row.spoken if not one.content.strip() and not one.more), None):
+                return "empty answer" if emptied.role == "assistant" else "empty message"
         try:
+            if row.chosen:
+                return [
+                    *self._answered(row, row.chosen, "chosen"),
+                    *self._answered(row, row.rejected, "rejected"),
+                ]
+            if not row.messages:
+                return [Text(Rendered(row.text, ()), True)]
             parts = self._template.render(row.messages, self._train_on, self._roles, row.tools)
         except Refused as refused:
             return str(refused)
-        return [Text(part, False) for part in parts]
+        name = "" if row.label is None else "good answer" if row.label else "bad answer"
+        return [Text(part, False, name) for part in parts]
+
+    def _answered(self, row: Row, answers: Sequence[Message], name: str) -> list[Text]:
+        """A pair's prompt with one of its two answers; nothing but that is learnt. Raises Refused."""
+        train_on: TrainOn = "last_answer" if self._train_on == "last_answer" else "answers"
+        conversation = (*row.messages, *answers)
+        parts = self._template.render(conversation, train_on, tools=row.tools, first=len(row.messages))
+        return [Text(part, False, name) for part in parts]
 
     def _masked(self, text: Text, encoding: Encoding) -> Encoded | None:
         """Tokens and trained ranges of a text; None when a range begins or ends inside a token."""
@@ -285,3 +316,25 @@ class Encoder:
 def _packed(tokens: list[int]) -> NDArray[np.int32]:
     """The tokens as an array, in less than half the time that numpy takes over a list."""
     return np.frombuffer(struct.pack(f"{len(tokens)}i", *tokens), np.int32)
+
+
+def encoder_for(
+    data: DataSection,
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
+    train_on: TrainOn,
+    *,
+    max_length: int | None = None,
+    in_pieces: bool = False,
+) -> Encoder:
+    """The encoder of a run with these settings; `max_length` where it is to be another than theirs."""
+    return Encoder(
+        tokenizer,
+        template,
+        max_length=data.max_length if max_length is None else max_length,
+        train_on=train_on,
+        roles=data.roles,
+        in_pieces=in_pieces,
+        cuts_controls=data.on_control == "cut",
+        is_personal_sought=data.on_personal != "ignore",
+    )

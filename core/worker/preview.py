@@ -12,10 +12,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.events import Warned
-from core.preview import Answer, Look, Seen, Show, decode_command, encode
+from core.preview import Answer, Command, Export, Judge, Look, Measure, Seen, Show, decode_command, encode
 from core.worker.failure import failed
 from core.worker.wire import open_wire
 
@@ -43,18 +44,20 @@ def main(arguments: list[str]) -> int:
 
 
 def serve(inbox: queue.Queue[bytes], say: Callable[[Answer], None]) -> None:
-    """Answer commands as they come, without end. Measuring goes on in between, and ends at the next Look."""
+    """Answer commands as they come, without end. Long work goes on in between, one after another, and ends at the
+    next Look; a Judge that has not begun gives way to a later one."""
     from core.worker.sight import Sight
 
     sight = Sight()
-    measuring: Iterator[Answer] | None = None
+    works: list[tuple[type[Command], Iterator[Answer]]] = []
     while True:
-        if measuring is not None and inbox.empty():
-            measuring = _advance(measuring, say)
+        if works and inbox.empty():
+            if not _advance(works[0][1], say):
+                del works[0]
             continue
         command = decode_command(inbox.get())
         if isinstance(command, Look):
-            measuring = None
+            works = []
             try:
                 say(sight.look(command))
             except Exception as error:
@@ -63,7 +66,16 @@ def serve(inbox: queue.Queue[bytes], say: Callable[[Answer], None]) -> None:
             for row in command.rows:
                 say(_shown(sight, row))
         else:
-            measuring = sight.measure(command.is_sample)
+            works = works[:1] + [work for work in works[1:] if work[0] is not Judge]
+            works.append((type(command), _work(sight, command)))
+
+
+def _work(sight: Sight, command: Measure | Judge | Export) -> Iterator[Answer]:
+    if isinstance(command, Measure):
+        return sight.measure(command.is_sample)
+    if isinstance(command, Judge):
+        return sight.judge(command.data, command.seed)
+    return sight.export(command.data, command.seed, Path(command.target))
 
 
 def _shown(sight: Sight, row: int) -> Seen:
@@ -73,16 +85,16 @@ def _shown(sight: Sight, row: int) -> Seen:
         return Seen(row=row, line=0, refused=failed(error).message.rstrip("."))
 
 
-def _advance(measuring: Iterator[Answer], say: Callable[[Answer], None]) -> Iterator[Answer] | None:
-    """Measure a little more; None once it has ended, well or badly."""
+def _advance(work: Iterator[Answer], say: Callable[[Answer], None]) -> bool:
+    """Work on a little; whether there is more to do."""
     try:
-        say(next(measuring))
+        say(next(work))
     except StopIteration:
-        return None
+        return False
     except Exception as error:
         say(Warned(message=failed(error).message))
-        return None
-    return measuring
+        return False
+    return True
 
 
 def _listen(inbox: queue.Queue[bytes]) -> None:

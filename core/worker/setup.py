@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +15,8 @@ from transformers import PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from core.config import DataSection, RunConfig
-from core.data.mapping import Meaning
-from core.data.row import Problem, Row
-from core.data.rows import Rows, open_rows, require_objective, rows_of
+from core.data.rows import Rows, require_objective
+from core.data.run_rows import RunRows
 from core.data.source import fingerprint
 from core.errors import HoneError
 from core.events import Event, Loaded, Started, Warned
@@ -33,9 +32,9 @@ from core.sections import Full
 from core.worker import adapters, checkpoint, load, optimizer
 from core.worker.batches import Order
 from core.worker.checkpoint import Origin, Progress, Trained
-from core.worker.dataset import Chained, Dataset, make_dataset
+from core.worker.dataset import Dataset, make_dataset
 from core.worker.environment import settle, write_environment
-from core.worker.examples import Encoder
+from core.worker.examples import encoder_for
 from core.worker.gauge import Gauge
 from core.worker.losses import TokenLoss
 from core.worker.step import START_SCALE, Stepper
@@ -89,7 +88,7 @@ def set_up(run: Run, write: Write) -> Setup:
     order = _order(config, data, config.data.packing)
     total_steps = _total_steps(config, order)
     data_sha256 = _hash_of(config.data)
-    write_environment(run, device, base, data_sha256)
+    write_environment(run, device, base, data_sha256, data.in_figures())
     predicted = _predict(config, base, device, data)
     write(_started(device, order, total_steps, progress, data, predicted))
     for sentence in _warnings(data, needed_template, last, progress, data_sha256):
@@ -200,6 +199,8 @@ def _started(
         num_skipped_rows=data.num_skipped_rows,
         num_read_rows=account.num_read,
         skipped=account.skipped,
+        found=account.found,
+        actions=dict(account.actions),
         num_cut_rows=account.num_cut,
         num_lost_tokens=account.num_lost_tokens,
         num_sequences=order.num_sequences,
@@ -216,33 +217,22 @@ def _first_progress(config: RunConfig, compute: torch.dtype) -> Progress:
 def _read_data(config: RunConfig, tokenizer: Tokenizer, date: str, write: Write) -> Dataset:
     def read(rows: Rows, sha256: str, label: str) -> Tokens:
         require_objective(rows, config.objective.kind)
-        key = key_of(
-            sha256,
-            tokenizer,
-            template,
-            train_on,
-            data.roles,
-            Meaning.of(data),
-            config.runtime.seed if data.more else 0,
-        )
+        key = key_of(sha256, tokenizer, template, train_on, data, config.runtime.seed)
         return cached_tokens(
             key, rows, encoder, lambda done: write(Working(label=label, done=done, total=len(rows), unit="rows"))
         )
 
     data = config.data
-    rows = rows_of(data, config.runtime.seed)
+    rows = RunRows.of(data, config.runtime.seed)
     template = ChatTemplate(tokenizer, date)
     is_pretraining = config.objective.kind == "pretrain"
     train_on: TrainOn = "all" if is_pretraining else data.train_on
-    encoder = Encoder(tokenizer, template, max_length=data.max_length, train_on=train_on, roles=data.roles)
-    made = read(rows, fingerprint(data.source, data.more), "Tokenising")
-    every: Sequence[Row | Problem] = rows
-    if data.holdout_source:
-        apart = open_rows(data.holdout_source, meaning=Meaning(Meaning.of(data).mapping))
-        made = made.and_held_out(read(apart, fingerprint(data.holdout_source), "Tokenising held-out rows"))
-        every = Chained(rows, apart)
-    in_pieces = is_pretraining or rows.format == "text"
-    return make_dataset(made, every, template, data, seed=config.runtime.seed, in_pieces=in_pieces)
+    encoder = encoder_for(data, tokenizer, template, train_on)
+    made = read(rows.data, fingerprint(data.source, data.more), "Tokenising")
+    if rows.apart is not None:
+        made = made.and_held_out(read(rows.apart, fingerprint(data.holdout_source), "Tokenising held-out rows"))
+    in_pieces = is_pretraining or rows.data.format == "text"
+    return make_dataset(made, rows, template, data, seed=config.runtime.seed, in_pieces=in_pieces)
 
 
 def _load_base(

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from math import gcd
+from pathlib import Path
 
-import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from core.data.mapping import Meaning
-from core.data.row import Problem, Row
-from core.data.rows import Rows, require_objective, rows_of
+from core.data.export import flaws_of, require_target, write_flaws
+from core.data.judgement import Judgement
+from core.data.listing import Listing
+from core.data.row import Problem
+from core.data.rows import Rows, rows_of
+from core.data.run_rows import RunRows
 from core.data.source import fingerprint, stamp
 from core.errors import HoneError
 from core.events import Progress
 from core.models.quarantine import clean_copy
 from core.models.source import find_model
-from core.preview import MOST_TOKENS, Answer, Look, Looked, Seen
+from core.preview import MOST_TOKENS, Answer, Exported, Judged, Look, Looked, Seen
 from core.preview import Sequence as Shown
-from core.sections import INT_MAX
-from core.worker.examples import Encoder, Example
+from core.sections import INT_MAX, DataSection
+from core.worker.examples import Encoder, Example, Text, encoder_for
+from core.worker.judging import judge_tokens, long_in_words
 from core.worker.lengths import LengthCount
-from core.worker.template import DATE, ChatTemplate, Rendered, TrainOn, ensure_template
+from core.worker.template import DATE, ChatTemplate, TrainOn, ensure_template
 from core.worker.tokenizer import load_tokenizer
 from core.worker.tokens import Tokens
 
@@ -42,6 +46,7 @@ class Sight:
         self._look: Look | None = None
         self._tokenizers: dict[tuple[str, str, str], tuple[PreTrainedTokenizerBase, bool]] = {}
         self._rows: dict[object, Rows] = {}
+        self._made: dict[str, Tokens] = {}
 
     def look(self, look: Look) -> Looked:
         """Load what the look names. Raises HoneError; then nothing can be shown."""
@@ -55,13 +60,11 @@ class Sight:
             self._rows = {chosen: rows_of(look.data, look.seed)}
         self._tokenizer, has_template = self._tokenizers[key]
         self._data = self._rows[chosen]
-        require_objective(self._data, look.objective)
         # As training makes them, but for the date, which is today's here and the first day's there.
         self._template = ChatTemplate(self._tokenizer, time.strftime(DATE))
         self._train_on: TrainOn = "all" if look.objective == "pretrain" else look.data.train_on
-        self._roles = look.data.roles
         self._in_pieces = look.objective == "pretrain" or self._data.format == "text"
-        self._special = self._encoder(look.data.max_length).special
+        self._special = encoder_for(look.data, self._tokenizer, self._template, self._train_on).special
         self._look = look
         return Looked(num_rows=len(self._data), has_template=has_template)
 
@@ -74,19 +77,17 @@ class Sight:
         if isinstance(row, Problem):
             return Seen(row=number, line=row.line, refused=row.reason)
         whole, real = self._encoder(INT_MAX), self._encoder(look.data.max_length)
-        outcome = whole.read([row])[0]
+        outcome, texts = whole.read([row])[0], whole.render([row])[0]
         real.encode([row])
-        sequences = tuple(
-            self._shown(one.example, text) for one, text in zip(outcome.sequences, self._texts(row), strict=False)
-        )
+        parts = [] if isinstance(texts, str) else texts
+        sequences = tuple(self._shown(one.example, parts[one.part]) for one in outcome.sequences)
         refused = outcome.refused or next(iter(real.skipped), "")
         return Seen(row=number, line=row.line, sequences=sequences, refused=refused, remarks=outcome.remarks)
 
     def measure(self, is_sample: bool) -> Iterator[Answer]:
         """Progress, and at the end one Measured; a sample is evenly spread, and ends after about a second."""
-        look = self._ready
         if not is_sample and self._data.num_bytes < MOST_KEPT_BYTES:
-            yield from self._measure_all(look)
+            yield from self._measure_all()
             return
         encoder, count, began = self._encoder(INT_MAX), LengthCount(), time.monotonic()
         reported, num_rows = began, len(self._data)
@@ -104,26 +105,54 @@ class Sight:
                 break
         yield count.measured(num_rows, dict(encoder.skipped.most_common()), self._in_pieces)
 
-    def _measure_all(self, look: Look) -> Iterator[Answer]:
-        """Every row, by tokens that a run with the same settings finds again."""
+    def judge(self, data: DataSection, seed: int) -> Iterator[Answer]:
+        """Progress, and at the end one Judged. Raises HoneError for a file to evaluate on that cannot be had."""
+        if self._data.num_bytes >= MOST_KEPT_BYTES:
+            yield Judged(findings=None)
+            return
+        rows, made, judgement = yield from self._judged(data, seed)
+        detail = long_in_words(made, data)
+        yield Judged(findings=Listing(rows, made.marks, judgement, detail).findings())
+
+    def export(self, data: DataSection, seed: int, target: Path) -> Iterator[Answer]:
+        """Progress, and at the end one Exported. Raises HoneError for a place that cannot be written."""
+        require_target(data, seed, target)
+        rows, made, judgement = yield from self._judged(data, seed)
+        listing = Listing(rows, made.marks, judgement, long_in_words(made, data))
+        yield Exported(num_lines=write_flaws(flaws_of(rows, listing, judgement), target))
+
+    def _judged(self, data: DataSection, seed: int) -> Generator[Answer, None, tuple[RunRows, Tokens, Judgement]]:
+        rows = RunRows.beside(self._data, data)
+        made = yield from self._tokens(rows.data, fingerprint(data.source, data.more))
+        if rows.apart is not None:
+            made = made.and_held_out((yield from self._tokens(rows.apart, fingerprint(data.holdout_source))))
+        return rows, made, judge_tokens(made, data, seed, in_pieces=self._in_pieces)
+
+    def _tokens(self, rows: Rows, sha256: str) -> Generator[Answer, None, Tokens]:
+        """Every row in tokens, which a run with the same settings finds again."""
         from core.worker.token_cache import caching_tokens, key_of  # Arrow takes a moment to load
 
-        encoder, num_rows, count = self._encoder(INT_MAX), len(self._data), LengthCount()
-        sha256 = fingerprint(look.data.source, look.data.more)
-        key = key_of(
-            sha256, self._tokenizer, self._template, self._train_on, self._roles, Meaning.of(look.data), look.seed
-        )
-        work = caching_tokens(key, self._data, encoder)
-        while True:
-            try:
-                yield Progress(label="Counting tokens", done=next(work), total=num_rows, unit="rows")
-            except StopIteration as done:
-                made: Tokens = done.value
-                break
+        look = self._ready
+        key = key_of(sha256, self._tokenizer, self._template, self._train_on, look.data, look.seed)
+        if key not in self._made:
+            work = caching_tokens(key, rows, self._encoder(INT_MAX))
+            while True:
+                try:
+                    yield Progress(label="Counting tokens", done=next(work), total=len(rows), unit="rows")
+                except StopIteration as done:
+                    self._made = {key: done.value} if rows is self._data else {**self._made, key: done.value}
+                    break
+        return self._made[key]
+
+    def _measure_all(self) -> Iterator[Answer]:
+        """Every row, by tokens that are kept."""
+        count, look = LengthCount(), self._ready
+        made = yield from self._tokens(self._data, fingerprint(look.data.source, look.data.more))
         count.add_all(made)
-        reasons = Counter({made.reasons[int(n)]: int(c) for n, c in zip(*np.unique(
-            made.refusals[made.refusals >= 0], return_counts=True), strict=True)})  # fmt: skip
-        yield count.measured(num_rows, dict(reasons.most_common()), self._in_pieces)
+        refused = Counter(
+            {reason: int((made.refusals == place).sum()) for place, reason in enumerate(made.reasons)}
+        )
+        yield count.measured(len(self._data), dict(refused.most_common()), self._in_pieces)
 
     @property
     def _ready(self) -> Look:
@@ -132,26 +161,22 @@ class Sight:
         return self._look
 
     def _encoder(self, max_length: int) -> Encoder:
-        return Encoder(
+        return encoder_for(
+            self._ready.data,
             self._tokenizer,
             self._template,
+            self._train_on,
             max_length=max_length,
-            train_on=self._train_on,
-            roles=self._roles,
             in_pieces=self._in_pieces,
         )
 
-    def _parts(self, row: Row) -> list[Rendered]:
-        return self._template.render(row.messages, self._train_on, self._roles, row.tools)
-
-    def _texts(self, row: Row) -> Iterator[tuple[list[int], list[str]]]:
-        """For each sequence of a row its tokens, and what each stands for in the rendered text."""
-        parts = [part.text for part in self._parts(row)] if row.messages else [row.text]
-        for part in parts:
-            encoded = self._tokenizer(
-                part, add_special_tokens=not row.messages, return_offsets_mapping=True, verbose=False
-            )
-            yield encoded["input_ids"], self._pieces(part, encoded["input_ids"], encoded["offset_mapping"])
+    def _read_again(self, text: Text) -> tuple[list[int], list[str]]:
+        """The tokens of a text, and what each stands for in it."""
+        words = text.rendered.text
+        encoded = self._tokenizer(
+            words, add_special_tokens=text.is_raw, return_offsets_mapping=True, verbose=False
+        )
+        return encoded["input_ids"], self._pieces(words, encoded["input_ids"], encoded["offset_mapping"])
 
     def _pieces(self, text: str, tokens: Sequence[int], offsets: Sequence[tuple[int, int]]) -> list[str]:
         """The text of each token. Blanks that a tokenizer counts to no token go to the one after them."""
@@ -164,8 +189,8 @@ class Sight:
             place = max(place, end)
         return pieces
 
-    def _shown(self, example: Example, read: tuple[list[int], list[str]]) -> Shown:
-        (tokens, trained), (again, texts) = example, read
+    def _shown(self, example: Example, text: Text) -> Shown:
+        (tokens, trained), (again, texts) = example, self._read_again(text)
         if tokens[: len(again)] != again:
             raise HoneError("The tokenizer does not give the same tokens twice; this row cannot be shown.")
         texts = texts + [str(self._tokenizer.convert_ids_to_tokens(token)) for token in tokens[len(again) :]]
@@ -174,6 +199,7 @@ class Sight:
         splits = range(step, len(tokens) - 1, step) if self._in_pieces else ()
         shown = zip(texts, trained, (token in self._special for token in tokens), strict=True)
         return Shown(
+            name=text.name,
             tokens=tuple(shown)[:MOST_TOKENS],
             num_tokens=len(tokens),
             num_trained=sum(trained[:limit]),

@@ -14,13 +14,12 @@ import jinja2
 from transformers import PreTrainedTokenizerBase
 
 from core.data import templates
+from core.data.kinds import NO_SYSTEM, NO_TOOLS, UNCLEAR
 from core.errors import HoneError
 from core.worker.sandbox import BEGIN, END, CompiledTemplate, TooMuch
 
 TrainOn = Literal["answers", "last_answer", "all", "roles"]
 DATE = "%d %b %Y"
-NO_SYSTEM = "system message left out by the chat template"
-NO_TOOLS = "tools left out by the chat template"
 GO_ON = {"role": "user", "content": "Go on."}
 Turns = list[dict[str, Any]]
 
@@ -114,20 +113,26 @@ class ChatTemplate:
         return _Writing(self, messages, tools).text(len(messages), for_answer=True)
 
     def render(
-        self, messages: Sequence[Any], train_on: TrainOn, roles: Sequence[str] = ("assistant",), tools: str = ""
+        self,
+        messages: Sequence[Any],
+        train_on: TrainOn,
+        roles: Sequence[str] = ("assistant",),
+        tools: str = "",
+        first: int = 0,
     ) -> list[Rendered]:
         """A conversation as text with its trained ranges, found by the template's generation markers, else by
         comparing the text with and without each answer; both are checked on every row.
 
         A template that writes earlier answers differently once more follows (some drop old reasoning) gives one
-        text per answer, each trained on its last answer only. Raises Refused when neither is certain.
+        text per answer, each trained on its last answer only. Messages before number `first` are never learnt.
+        Raises Refused when neither is certain.
         """
         writing = _Writing(self, messages, tools)
         if train_on == "all":
             text = writing.text(len(messages))
             return [Rendered(text, ((0, len(text)),), writing.remarks(text))]
         learnt = set(roles) if train_on == "roles" else {"assistant"}
-        wanted = [index for index, message in enumerate(messages) if message.role in learnt]
+        wanted = [index for index, message in enumerate(messages) if index >= first and message.role in learnt]
         if not wanted:
             raise Refused("no answer" if learnt == {"assistant"} else "no message of the chosen roles")
         if train_on == "last_answer":
@@ -245,7 +250,7 @@ class _Writing:
         """An answer: what comes after the text that generation starts from. Raises Refused."""
         before, text = self.text(index, for_answer=True), self.text(index + 1)
         if not text.startswith(before) or not _holds(text[len(before) :], self.turns[index]):
-            raise Refused("unclear where the answer begins")
+            raise Refused(UNCLEAR)
         return _Part(index, text, len(before), self._end(index, text, len(before)), self.turns[index])
 
     def _end(self, index: int, text: str, start: int) -> int:

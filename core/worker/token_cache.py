@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,20 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from core import durable, places
+from core.data.mapping import Meaning
+from core.data.marks import MARKS, Marks
 from core.data.row import Problem, Row
+from core.sections import DataSection
 from core.worker.examples import Encoder
 from core.worker.template import ChatTemplate
-from core.worker.tokens import ROW_NUMBERS, Tokens, tokenising
+from core.worker.tokens import Tokens, tokenising
 
-LAYOUT = 1
+LAYOUT = 2
 """Of the files; an entry of another one is not found."""
 MOST_BYTES = 8 * 2**30
 """Of all entries together; the ones not used for longest go first."""
 SEQUENCES, ROWS = "sequences.arrow", "rows.arrow"
+OUTCOMES, WORDS = ("refusals", "remarks"), ("reasons", "remark_names")
 
 
 def cached_tokens(
@@ -63,15 +68,23 @@ def caching_tokens(key: str, rows: Sequence[Row | Problem], encoder: Encoder) ->
 
 
 def key_of(
-    data: str, tokenizer: PreTrainedTokenizerBase, template: ChatTemplate, train_on: str, *more: Any
+    sha256: str,
+    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
+    train_on: str,
+    data: DataSection,
+    seed: int,
 ) -> str:
-    """The hash of all that the tokens hang on: the data with its edits (a hash), tokenizer, template, what is
-    trained, and whatever `more` there is."""
+    """The hash of all that the tokens hang on: the data with its edits (its `sha256`), what its columns mean,
+    tokenizer, template, what is trained, and the policies that change what is read or looked for. The others, as
+    the length limit and the split, are applied to tokens that are kept."""
     rust: Any = tokenizer.backend_tokenizer  # pyright: ignore[reportAttributeAccessIssue]
     own = hashlib.sha256(rust.to_str().encode()).hexdigest()
     parts = [
-        LAYOUT, tokenizers.__version__, data, own, tokenizer.special_tokens_map,
-        template.source, template.date if template.is_dated else "", train_on, *more,
+        LAYOUT, tokenizers.__version__, sha256, own, tokenizer.special_tokens_map,
+        template.source, template.date if template.is_dated else "", train_on, data.roles,
+        astuple(Meaning.of(data)), seed if data.more else 0,
+        data.on_control == "cut", data.on_personal != "ignore",
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -90,8 +103,9 @@ def write(folder: Path, made: Tokens) -> None:
             "tokens": pa.LargeListArray.from_arrays(_to_arrow(made.starts), _to_arrow(made.tokens)),
             "spans": pa.LargeListArray.from_arrays(_to_arrow(made.span_starts * 2), _to_arrow(made.spans)),
         })  # fmt: skip
-        words = {name: json.dumps(getattr(made, name)).encode() for name in ("reasons", "remark_names", "details")}
-        numbers = {name: _to_arrow(getattr(made, name)) for name in ROW_NUMBERS}
+        words = {name: json.dumps(getattr(made, name)).encode() for name in WORDS}
+        numbers = {name: _to_arrow(getattr(made.marks, name)) for name in MARKS}
+        numbers |= {name: _to_arrow(getattr(made, name)) for name in OUTCOMES}
         rows = pa.table(numbers).replace_schema_metadata(words)
         for name, table in ((SEQUENCES, sequences), (ROWS, rows)):
             with pa.OSFile(str(staged / name), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
@@ -111,18 +125,18 @@ def read(folder: Path) -> Tokens | None:
         with pa.OSFile(str(folder / ROWS)) as file:
             rows = pa.ipc.open_file(file).read_all().combine_chunks()
         words: dict[str, Any] = {
-            name: tuple(json.loads((rows.schema.metadata or {})[name.encode()]))
-            for name in ("reasons", "remark_names", "details")
+            name: tuple(json.loads((rows.schema.metadata or {})[name.encode()])) for name in WORDS
         }
         tokens, starts = _lists(sequences, "tokens")
         spans, span_starts = _lists(sequences, "spans")
-        numbers = {name: _column(rows, name).astype(np.int64) for name in ROW_NUMBERS}
+        numbers = {name: _column(rows, name).astype(np.int64) for name in (*MARKS, *OUTCOMES)}
         return Tokens(
             tokens=tokens.astype(np.int32, copy=False),
             starts=starts,
             spans=spans.astype(np.int32, copy=False).reshape(-1, 2),
             span_starts=span_starts // 2,
             rows=_column(sequences, "row").astype(np.int64),
+            marks=Marks(**{name: numbers.pop(name) for name in MARKS}),
             **numbers,
             **words,
         )

@@ -14,16 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding
 
-from core.data.remarks import plain
+from core.data.marks import GrowingMarks, Marks, oddities
 from core.data.row import Problem, Row
-from core.data.split import HELD, digest, key
 from core.worker.examples import Encoder, Outcome, Text
 
 CHUNK_ROWS = 256
-PLAIN = ["", None]
-"""What stands beside the content of most rows: no tools and no verdict."""
 REPORT_SECONDS = 0.2
-ROW_NUMBERS = ("lines", "keys", "contents", "prompts", "strata", "refusals", "remarks")
 
 
 @dataclass(frozen=True)
@@ -37,27 +33,17 @@ class Tokens:
     """Shape [ranges, 2]."""
     span_starts: NDArray[np.int64]
     rows: NDArray[np.int64]
-    lines: NDArray[np.int64]
-    """For each row the line it begins on."""
-    keys: NDArray[np.int64]
-    """What its side of the split hangs on; see core.data.split."""
-    contents: NDArray[np.int64]
-    """Equal for rows that are the same."""
-    prompts: NDArray[np.int64]
-    """Equal for rows that ask the same, but for case and spaces; below 0 for rows without a prompt."""
-    strata: NDArray[np.int64]
+    marks: Marks
     refusals: NDArray[np.int64]
     """The number of the reason for which a row is refused; -1 when it is not."""
     remarks: NDArray[np.int64]
     """Bit n is set when a row has remark n."""
     reasons: tuple[str, ...] = ()
     remark_names: tuple[str, ...] = ()
-    details: tuple[str, ...] = ()
-    """For each reason what is said of its first row."""
 
     @property
     def num_rows(self) -> int:
-        return len(self.lines)
+        return len(self.marks)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -68,6 +54,11 @@ class Tokens:
         if name not in self.remark_names:
             return np.zeros(self.num_rows, np.bool_)
         return (self.remarks >> self.remark_names.index(name)) & 1 == 1
+
+    def kinds(self) -> dict[str, NDArray[np.int64]]:
+        """The rows, by number, that are refused for each reason or have each remark."""
+        refused = {name: np.flatnonzero(self.refusals == place) for place, name in enumerate(self.reasons)}
+        return refused | {name: np.flatnonzero(self.has_remark(name)) for name in self.remark_names}
 
     def mask(self) -> NDArray[np.bool_]:
         """For each token whether it is trained."""
@@ -94,18 +85,11 @@ class Tokens:
             spans=join([self.spans, more.spans]),
             span_starts=join([self.span_starts, more.span_starts[1:] + self.span_starts[-1]]),
             rows=join([self.rows, more.rows + self.num_rows]),
-            lines=join([self.lines, more.lines]),
-            keys=join([np.where(self.keys == HELD, HELD, -2), np.full(more.num_rows, HELD)]),
-            contents=join([self.contents, more.contents]),
-            prompts=join([self.prompts, more.prompts]),
-            strata=join([self.strata, more.strata]),
+            marks=self.marks.and_held_out(more.marks),
             refusals=join([self.refusals, refusals]),
             remarks=join([self.remarks, remarks]),
             reasons=reasons,
             remark_names=names,
-            details=tuple(
-                (*self.details, *more.details)[(*self.reasons, *more.reasons).index(one)] for one in reasons
-            ),
         )
 
 
@@ -150,14 +134,15 @@ class _Growing:
     lengths: array[int] = field(default_factory=lambda: array("q"))
     num_spans: array[int] = field(default_factory=lambda: array("q"))
     owners: array[int] = field(default_factory=lambda: array("q"))
-    numbers: dict[str, array[int]] = field(default_factory=lambda: {name: array("q") for name in ROW_NUMBERS})
+    marks: GrowingMarks = field(default_factory=GrowingMarks)
+    refusals: array[int] = field(default_factory=lambda: array("q"))
+    remarks: array[int] = field(default_factory=lambda: array("q"))
     reasons: dict[str, int] = field(default_factory=dict)
     remark_names: dict[str, int] = field(default_factory=dict)
-    details: list[str] = field(default_factory=list)
 
     @property
     def num_rows(self) -> int:
-        return len(self.numbers["lines"])
+        return len(self.refusals)
 
     def add(
         self, encoder: Encoder, chunk: Sequence[Row | Problem], rendered: list[list[Text] | str],
@@ -171,34 +156,19 @@ class _Growing:
                 self.owners.append(self.num_rows)
                 for span in sequence.spans:
                     self.spans.extend(span)
-            self._add_row(row, outcome)
+            self._add_row(row, outcome, encoder.is_personal_sought)
 
-    def _add_row(self, row: Row | Problem, outcome: Outcome) -> None:
-        refusal = -1
-        if outcome.refused:
-            if outcome.refused not in self.reasons:
-                reason = row.reason if isinstance(row, Problem) else outcome.refused
-                self.details.append(f"line {row.line:,}: {reason}")
-            refusal = self.reasons.setdefault(outcome.refused, len(self.reasons))
-        remarks = 0
-        for name in outcome.remarks:
-            remarks |= 1 << self.remark_names.setdefault(name, len(self.remark_names))
-        content, prompt, own, stratum = (0, -1, 0, 0)
+    def _add_row(self, row: Row | Problem, outcome: Outcome, is_personal_sought: bool) -> None:
+        self.marks.add(row)
+        remarks = list(outcome.remarks)
         if isinstance(row, Row):
-            own = key(row)
-            more = [[one.role, one.content] for one in (*row.chosen, *row.rejected)]
-            beside = [*more, *(one.more for one in row.messages if one.more), row.tools, row.label]
-            content = (
-                own
-                if not row.group and own >= 0 and beside == PLAIN
-                else digest([[[one.role, one.content] for one in row.messages], row.text, beside])
-            )
-            asked = row.messages if row.chosen else row.messages[:-1]
-            prompt = digest([plain(message.content) for message in asked]) if asked else -1
-            stratum = digest(row.stratum) if row.stratum else 0
-        values = (row.line, own, content, prompt, stratum, refusal, remarks)
-        for name, value in zip(ROW_NUMBERS, values, strict=True):
-            self.numbers[name].append(value)
+            remarks += oddities(row, is_personal_sought)
+        bits = 0
+        for name in remarks:
+            bits |= 1 << self.remark_names.setdefault(name, len(self.remark_names))
+        self.remarks.append(bits)
+        refused = outcome.refused
+        self.refusals.append(self.reasons.setdefault(refused, len(self.reasons)) if refused else -1)
 
     def tokens(self) -> Tokens:
         return Tokens(
@@ -207,8 +177,9 @@ class _Growing:
             spans=np.array(self.spans, np.int32).reshape(-1, 2),
             span_starts=np.concatenate([[0], np.cumsum(np.array(self.num_spans, np.int64))]).astype(np.int64),
             rows=np.array(self.owners, np.int64),
-            **{name: np.array(values, np.int64) for name, values in self.numbers.items()},
+            marks=self.marks.marks(),
+            refusals=np.array(self.refusals, np.int64),
+            remarks=np.array(self.remarks, np.int64),
             reasons=tuple(self.reasons),
             remark_names=tuple(self.remark_names),
-            details=tuple(self.details),
         )

@@ -7,13 +7,17 @@ import json
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
-from app.pages.new_run.findings import LONG, findings
+from app.pages.new_run.findings import findings
 from app.pages.new_run.problems_tab import ProblemsTab
+from app.state.chosen_data import ChosenData
+from app.state.chosen_model import ChosenModel
 from app.state.draft import Draft
+from app.state.preview import Preview
 from app.state.problem_export import ProblemExport
 from app.widgets.row_list import LINE_HEIGHT
-from core.config import RunConfig
+from core.config import DataSection, RunConfig
 from core.data.check import check
+from core.data.kinds import LONG
 from core.data.lengths import Lengths
 from core.data.rows import open_rows
 from core.preview import Measured
@@ -28,7 +32,7 @@ def report(tmp_path):
     del rows[7]["completion"]
     path = tmp_path / "mine.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in rows))
-    return check(str(path))
+    return check(DataSection(source=str(path)))
 
 
 @pytest.fixture
@@ -73,7 +77,7 @@ def test_what_a_run_does_with_them_is_chosen_where_they_are_counted(tab):
         policies[line.count.key] = tab.policy.objectName()
         assert tab.policy.currentData() == draft.config.value(tab.policy.objectName())
     assert policies == {
-        "empty answer": "data.on_invalid", "missing field": "data.on_invalid",
+        "empty answer": "data.on_no_answer", "missing field": "data.on_invalid",
         "repeats another row": "data.on_duplicate",
     }  # fmt: skip
     tab.policy.setCurrentIndex(tab.policy.findText("Stop the run"))
@@ -94,7 +98,8 @@ def test_what_the_limit_cuts_and_the_template_refuses_is_counted_too(report):
 
 def test_all_problems_are_written_to_a_file(report, background, qtbot, tmp_path):
     draft = Draft(RunConfig().with_value("data.source", report.source))
-    export, said = ProblemExport(draft, background), []
+    preview = Preview(draft, ChosenModel(draft, background), ChosenData(draft, background))
+    export, said = ProblemExport(draft, preview, background), []
     export.said.connect(lambda words, failed: said.append((words, failed)))
     export.start(tmp_path / "all.jsonl")
     qtbot.waitUntil(lambda: any("lines are in all.jsonl" in words for words, _ in said), timeout=60_000)
@@ -113,16 +118,19 @@ def test_a_report_counts_rows_once_and_finds_them_where_they_are_seen(tmp_path):
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     first, then = str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")
     for more in ((), (then,), (f"3*{then}",), (f"0.5*{then}", f"2*{then}")):
-        rows, report = open_rows(first, more), check(first, more=more)
+        rows, report = open_rows(first, more), check(DataSection(source=first, more=more))
         assert report.problems
         for problem in report.problems:
             row = rows[rows.seen_at(problem.row)]
-            assert (row.line, row.reason) == (problem.line, problem.reason), more
+            name = f"{problem.file}: " if problem.file else ""
+            assert (row.line, row.reason) == (problem.line, name + problem.reason), more
 
 
 def test_data_without_a_problem_says_so(theme, qtbot):
     tab = ProblemsTab(Draft(RunConfig()), theme)
     qtbot.addWidget(tab)
     assert tab.nothing.text() == "Checking …"
-    tab.show_report(check("sample:poems").model_copy(update={"remark_counts": {}, "remarks": []}))
+    tab.show_report(
+        check(DataSection(source="sample:poems")).model_copy(update={"remark_counts": {}, "remarks": []})
+    )
     assert tab.nothing.text().startswith("Every row can be used") and tab._stack.currentIndex() == 0

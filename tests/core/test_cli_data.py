@@ -67,7 +67,7 @@ def test_personal_data_is_counted_and_never_printed(tmp_path: Path, capsys: pyte
     assert "line 1" in said
     assert "jane" not in said
     found = document(capsys, "check", str(path), "--personal", "--export", str(tmp_path / "p.jsonl"))
-    assert found["personal"]["counts"] == {"e-mail address": 1, "card number": 1}
+    assert found["remark_counts"] == {"e-mail address": 1, "card number": 1}
     assert found["num_exported"] == 2
     assert "jane" not in (tmp_path / "p.jsonl").read_text()
     assert main(["data", "check", str(path), "--personal"]) == 0

@@ -6,9 +6,11 @@ import json
 
 import pytest
 
-from core.data.check import Report, check, no_usable_row
+from core.data.check import check, no_usable_row
+from core.data.report import Report
 from core.data.rows import open_rows
 from core.errors import HoneError
+from core.sections import DataSection
 
 
 def write(folder, lines):
@@ -25,7 +27,7 @@ def test_a_mixed_file_is_counted_exactly(tmp_path):
     source = write(
         tmp_path, [pair("one"), pair("two", ""), "{", pair("one"), pair("three", "four"), pair("", "x"), "{"]
     )
-    report = check(source)
+    report = check(DataSection(source=source))
     assert (report.num_rows, report.num_used, report.num_skipped) == (7, 3, 4)
     assert report.reasons == {"invalid JSON": 2, "empty answer": 1, "empty message": 1}
     assert [(problem.line, problem.kind) for problem in report.problems] == [
@@ -42,12 +44,12 @@ def test_a_mixed_file_is_counted_exactly(tmp_path):
 
 
 def test_the_report_is_json(tmp_path):
-    report = check(write(tmp_path, [pair("a")]))
+    report = check(DataSection(source=write(tmp_path, [pair("a")])))
     assert Report.model_validate_json(report.model_dump_json()) == report
 
 
 def test_only_the_first_hundred_problems_are_listed_and_all_are_counted(tmp_path):
-    report = check(write(tmp_path, [pair("a"), *["{"] * 250]))
+    report = check(DataSection(source=write(tmp_path, [pair("a"), *["{"] * 250])))
     assert len(report.problems) == 100
     assert report.reasons == {"invalid JSON": 250}
     assert report.num_skipped == 250
@@ -55,7 +57,7 @@ def test_only_the_first_hundred_problems_are_listed_and_all_are_counted(tmp_path
 
 def test_a_dataset_without_a_usable_row_is_reported_and_refused(tmp_path):
     source = write(tmp_path, [pair("a", ""), pair("b", None)])
-    report = check(source)
+    report = check(DataSection(source=source))
     assert (report.num_used, report.characters.max) == (0, 0)
     error = no_usable_row(source, report.num_rows, report.problems[0])
     assert isinstance(error, HoneError)
@@ -67,7 +69,7 @@ def test_a_dataset_without_a_usable_row_is_reported_and_refused(tmp_path):
 def test_progress_is_told_and_can_cancel(tmp_path):
     source = write(tmp_path, [pair(str(i)) for i in range(5000)])
     told = []
-    check(source, lambda done, total: told.append((done, total)))
+    check(DataSection(source=source), 0, lambda done, total: told.append((done, total)))
     assert told == [(0, 5000), (2000, 5000), (4000, 5000)]
 
     def cancel(done, total):
@@ -75,17 +77,17 @@ def test_progress_is_told_and_can_cancel(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        check(source, cancel)
+        check(DataSection(source=source), 0, cancel)
 
 
 @pytest.mark.parametrize("name", ["poems", "facts", "notes", "poems-preferences"])
 def test_the_bundled_datasets_have_no_problems(name):
-    report = check(f"sample:{name}")
+    report = check(DataSection(source=f"sample:{name}"))
     assert report.num_used == report.num_rows == len(open_rows(f"sample:{name}"))
     assert report.num_duplicates == 0
 
 
 def test_the_bundled_broken_dataset_shows_every_common_mistake():
-    report = check("sample:broken")
+    report = check(DataSection(source="sample:broken"))
     assert 0 < report.num_used < report.num_rows
     assert len(report.reasons) >= 5

@@ -27,6 +27,7 @@ from core.data.check import check
 from core.data.rows import Problem, Row, first_rows, open_rows
 from core.data.source import fingerprint
 from core.errors import HoneError
+from core.sections import DataSection
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -145,7 +146,7 @@ def read(folder: Path, reader: str, content: bytes) -> None:
         assert [rows[number] for number in range(-min(3, len(rows)), 0)] == found[-3:]
         first = first_rows(str(source))[1]
         assert first == found[: len(first)]
-        report = check(str(source))
+        report = check(DataSection(source=str(source)))
         assert report.num_used + report.num_skipped == len(rows)
         assert fingerprint(str(source)) == report.sha256
     except HoneError as error:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cli.configs import anchored
-from core.config import RunConfig
+from core.config import DataSection, RunConfig
 from core.data import mix
 from core.data.check import check
 from core.data.edits import exclude
@@ -121,7 +121,7 @@ def test_pairs_are_not_mixed_with_other_rows(tmp_path: Path, a: str) -> None:
 
 def test_a_mix_of_one_is_that_one(a: str) -> None:
     assert list(open_rows(a, [])) == list(open_rows(a))
-    assert check(a).sha256 == fingerprint(a)
+    assert check(DataSection(source=a)).sha256 == fingerprint(a)
 
 
 @given(st.floats(0.001, 1000), st.integers(0, 50))

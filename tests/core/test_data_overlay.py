@@ -19,6 +19,7 @@ from core.data.overlay import overlay_file, read_overlay
 from core.data.rows import Problem, Row, first_rows, open_rows
 from core.data.source import fingerprint, open_data
 from core.errors import HoneError
+from core.sections import DataSection
 
 
 def pair(number: int, answer: str = "") -> str:
@@ -48,7 +49,7 @@ def test_edits_change_what_is_read_and_never_the_source(tmp_path: Path) -> None:
     assert rows.num_changed == 3
     assert [rows.file_of(number) for number in (0, 4)] == ["", "a.jsonl.hone.jsonl"]
     assert rows[4].line == 4
-    assert check(source).reasons == {"left out": 1}
+    assert check(DataSection(source=source)).reasons == {"left out": 1}
     assert first_rows(source)[1] == rows[:4]
 
 
@@ -93,7 +94,7 @@ def test_the_fingerprint_follows_edits_and_comes_back_with_undo(tmp_path: Path) 
     set_field(source, 1, "completion", "x")
     assert fingerprint(source) not in (plain, edited)
     undo(source)
-    assert fingerprint(source) == edited == check(source).sha256
+    assert fingerprint(source) == edited == check(DataSection(source=source)).sha256
     undo(source)
     assert fingerprint(source) == plain
 

@@ -10,6 +10,7 @@ import pytest
 from core.data.check import check
 from core.data.rows import open_rows
 from core.data.split import place
+from core.sections import DataSection
 
 
 def written(folder: Path, pairs: list[tuple[str, str]]) -> str:
@@ -18,8 +19,8 @@ def written(folder: Path, pairs: list[tuple[str, str]]) -> str:
     return str(path)
 
 
-def remarks(source: str, **options) -> tuple[dict, dict]:
-    report = check(source, **options)
+def remarks(source: str, seed: int = 0, **options) -> tuple[dict, dict]:
+    report = check(DataSection(source=source, **options), seed)
     assert report.num_used == report.num_rows, "odd rows are used"
     lines: dict[str, list[int]] = {}
     for remark in report.remarks:
@@ -40,7 +41,11 @@ def test_the_same_prompt_with_another_answer_is_a_conflict(tmp_path):
     counts, lines = remarks(source, holdout=0)
     assert counts["same prompt, other answer"] == 1, "line 4 agrees with line 1"
     assert lines["same prompt, other answer"] == [3]
-    reasons = [remark.reason for remark in check(source).remarks if remark.kind == "same prompt, other answer"]
+    reasons = [
+        remark.reason
+        for remark in check(DataSection(source=source)).remarks
+        if remark.kind == "same prompt, other answer"
+    ]
     assert reasons[0] == "asks the same as line 1 and is answered otherwise"
 
 
@@ -69,7 +74,9 @@ def test_a_prompt_on_both_sides_of_the_split_is_told(tmp_path):
     ],
 )
 def test_strange_characters_are_named(tmp_path, text, kind, words):
-    report = check(written(tmp_path, [("Fine.\n\tYes.", "Ä, Ã and é are letters."), ("Who?", text)]))
+    report = check(
+        DataSection(source=written(tmp_path, [("Fine.\n\tYes.", "Ä, Ã and é are letters."), ("Who?", text)]))
+    )
     assert report.remark_counts == {kind: 1}
     (remark,) = report.remarks
     assert (remark.line, remark.kind) == (2, kind)
@@ -78,7 +85,11 @@ def test_strange_characters_are_named(tmp_path, text, kind, words):
 
 def test_only_the_first_hundred_of_a_kind_are_listed(tmp_path):
     report = check(
-        written(tmp_path, [("Who?", "A fox.")] * 150 + [("a\x07", f"{number}") for number in range(150)])
+        DataSection(
+            source=written(
+                tmp_path, [("Who?", "A fox.")] * 150 + [("a\x07", f"{number}") for number in range(150)]
+            )
+        )
     )
     assert report.remark_counts["repeats another row"] == report.num_duplicates == 149
     assert report.remark_counts["control character"] == 150
@@ -87,8 +98,8 @@ def test_only_the_first_hundred_of_a_kind_are_listed(tmp_path):
 
 
 def test_texts_and_preference_pairs_have_no_prompts_to_conflict(tmp_path):
-    assert check("sample:notes").remark_counts == {}
-    assert "same prompt, other answer" not in check("sample:poems-preferences").remark_counts
+    assert check(DataSection(source="sample:notes")).remark_counts == {}
+    assert "same prompt, other answer" not in check(DataSection(source="sample:poems-preferences")).remark_counts
     nothing = tmp_path / "a.jsonl"
     nothing.write_text('{"prompt": "a", "completion": ""}\n')
-    assert check(str(nothing)).remarks == []
+    assert check(DataSection(source=str(nothing))).remarks == []

@@ -18,6 +18,7 @@ from core.data.personal import find_personal, hint, is_card, is_iban
 from core.data.scripts import NAMES, letters_by_script, main_script
 from core.data.statistics import statistics
 from core.errors import HoneError
+from core.sections import DataSection
 
 
 @pytest.mark.parametrize(
@@ -167,13 +168,13 @@ def test_packing_agrees_with_best_fit_one_by_one(tokens: list[int], limit: int) 
 
 
 def test_all_problems_are_exported_and_formulas_stay_text(tmp_path: Path) -> None:
-    source = write(tmp_path / "a.jsonl", [
+    data = DataSection(holdout=0.0, source=write(tmp_path / "a.jsonl", [
         *({"prompt": f"p{n}", "completion": ""} for n in range(150)),
         *({"prompt": "same", "completion": "twice"} for _ in range(130)),
         {"prompt": "=cmd()", "completion": "a\u0001b"},
-    ])  # fmt: skip
+    ]))  # fmt: skip
     for name in ("out.csv", "out.jsonl"):
-        count = export_problems(source, tmp_path / name, holdout=0.0, seed=0)
+        count = export_problems(data, 0, tmp_path / name)
         assert count == 150 + 129 + 1
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -183,8 +184,8 @@ def test_all_problems_are_exported_and_formulas_stay_text(tmp_path: Path) -> Non
     assert [line["is_used"] for line in lines] == [False] * 150 + [True] * 130
     assert not any(str(cell).startswith(("=", "+", "@")) for row in rows for cell in row.values())
     with pytest.raises(HoneError, match="neither"):
-        export_problems(source, tmp_path / "out.txt", holdout=0.0, seed=0)
+        export_problems(data, 0, tmp_path / "out.txt")
     with pytest.raises(HoneError, match="the data itself"):
-        export_problems(source, tmp_path / "a.jsonl", holdout=0.0, seed=0)
+        export_problems(data, 0, tmp_path / "a.jsonl")
     with pytest.raises(HoneError, match="cannot be written"):
-        export_problems(source, tmp_path / "nowhere" / "out.csv", holdout=0.0, seed=0)
+        export_problems(data, 0, tmp_path / "nowhere" / "out.csv")

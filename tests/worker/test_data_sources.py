@@ -25,7 +25,7 @@ def test_edited_rows_are_trained_as_edited(tmp_path: Path) -> None:
     assert data.account.skipped == {"left out": 1}
     with source.open("a") as file:
         file.write("{broken\n")
-    with pytest.raises(HoneError, match="cannot be used"):
+    with pytest.raises(HoneError, match="invalid JSON"):
         read(source, holdout=0, on_invalid="stop")
 
 

@@ -10,12 +10,14 @@ import pytest
 from tiny_models import make_tokenizer, sentences, write_chats
 
 from core.config import DataSection
+from core.data.kinds import LEAKED, REPEATED
 from core.data.row import Row
 from core.data.rows import rows_of
+from core.data.run_rows import RunRows
 from core.data.split import place
 from core.errors import HoneError
-from core.worker.dataset import Chained, Dataset, make_dataset
-from core.worker.examples import Encoder
+from core.worker.dataset import Dataset, make_dataset
+from core.worker.examples import Encoder, encoder_for
 from core.worker.template import ChatTemplate
 from core.worker.tokens import tokenise
 
@@ -25,10 +27,11 @@ TOKENIZER = make_tokenizer()
 def read(path: Path | str, seed: int = 0, **settings) -> Dataset:
     data = DataSection(**{"holdout": 0.2, "max_length": 200, **settings, "source": str(path)})
     template = ChatTemplate(TOKENIZER)
-    rows = rows_of(data, seed)
-    encoder = Encoder(TOKENIZER, template, max_length=data.max_length, train_on="answers")
-    made = tokenise(rows, encoder)
-    return make_dataset(made, rows, template, data, seed=seed, in_pieces=rows.format == "text")
+    rows = RunRows.of(data, seed)
+    made = tokenise(rows.data, encoder_for(data, TOKENIZER, template, "answers"))
+    if rows.apart is not None:
+        made = made.and_held_out(tokenise(rows.apart, encoder_for(data, TOKENIZER, template, "answers")))
+    return make_dataset(made, rows, template, data, seed=seed, in_pieces=rows.data.format == "text")
 
 
 def texts(data: Dataset, numbers: np.ndarray) -> set[str]:
@@ -125,18 +128,14 @@ def test_the_check_and_training_hold_out_the_same_rows(tmp_path: Path) -> None:
 
 def test_rows_of_a_file_of_their_own_are_held_out(tmp_path: Path) -> None:
     path, apart = write(tmp_path / "a.jsonl", pairs()), write(tmp_path / "b.jsonl", [*pairs(45)[38:], {"x": 1}])
-    template, settings = ChatTemplate(TOKENIZER), DataSection(source=str(path), holdout_source=str(apart))
-    encoder = Encoder(TOKENIZER, template, max_length=99, train_on="answers")
-    both = [rows_of(DataSection(source=str(one))) for one in (path, apart)]
-    made = tokenise(both[0], encoder).and_held_out(tokenise(both[1], encoder))
-    data = make_dataset(made, Chained(*both), template, settings, seed=0)
-    assert (data.num_rows, data.num_eval_rows, data.account.num_leaks) == (40, 7, 2)
+    settings = {"holdout": 0.05, "max_length": 99, "holdout_source": str(apart)}
+    data = read(path, **settings)
+    assert (data.num_rows, data.num_eval_rows, data.account.found[LEAKED]) == (40, 7, 2)
     assert data.account.skipped == {"missing field": 1}
     assert texts(data, data.held_out) == {one for one in texts(data, data.held_out) if "hats" in one}
-    skipping = settings.model_copy(update={"on_leak": "skip"})
-    data = make_dataset(made, Chained(*both), template, skipping, seed=0)
+    data = read(path, **settings, on_leak="skip")
     assert (data.num_rows, data.num_eval_rows) == (40, 5)
-    assert data.account.skipped == {"held out and trained": 2, "missing field": 1}
+    assert data.account.skipped == {LEAKED: 2, "missing field": 1}
     assert [prompt.shown for prompt in data.prompts] == [f"Tell me about {number}." for number in range(40, 45)]
 
 
@@ -173,20 +172,20 @@ def test_policies_skip_or_stop_and_name_the_line(tmp_path: Path) -> None:
     assert cut.num_lost_tokens - 1 == cut.num_lost_trained > 50, "the blank after the end is never trained"
     assert read(long, on_long="skip").account.skipped == {"longer than the limit": 1}
     twice = write(tmp_path / "c.jsonl", [*pairs(), *pairs(3)])
-    assert read(twice).account.num_repeats == 3
+    assert read(twice).account.found == {REPEATED: 3}
     once = read(twice, on_duplicate="skip")
     assert once.account.skipped == {"repeats another row": 3}
     assert once.num_rows + once.num_eval_rows == 40
     same = [{"prompt": "Who?", "completion": f"Fox {number}."} for number in range(60)]
     leaky = write(tmp_path / "d.jsonl", same)
     kept, left = read(leaky), read(leaky, on_leak="skip")
-    assert kept.account.num_leaks == kept.num_eval_rows > 0
+    assert kept.account.found[LEAKED] == kept.num_eval_rows > 0
     assert (left.num_eval_rows, left.num_rows) == (0, kept.num_rows)
     for path, policy, words in (
-        (broken, "on_invalid", "line 41: completion is empty"),
-        (long, "on_long", "line 41 has"),
-        (twice, "on_duplicate", "line 41 repeats"),
-        (leaky, "on_leak", "is held out and its prompt is trained"),
+        (broken, "on_no_answer", "line 41: completion is empty"),
+        (long, "on_long", "line 41: has"),
+        (twice, "on_duplicate", "line 41: is the same as line 1"),
+        (leaky, "on_leak", "is held out, and line [0-9]+ with the same prompt is trained"),
     ):
         with pytest.raises(HoneError, match=words) as caught:
             read(path, 0, **{policy: "stop"})

@@ -72,4 +72,4 @@ def test_a_second_run_finds_the_tokens_and_a_policy_can_stop_it(new_run, work, t
     assert any(isinstance(event, Progress) and event.label == "Tokenising" for event in events)
     (failed,) = [event for event in events if isinstance(event, Failed)]
     assert failed.path == "data.on_duplicate"
-    assert "line 21 repeats an earlier one" in failed.message
+    assert "line 21: is the same as line 1" in failed.message

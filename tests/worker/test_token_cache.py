@@ -11,7 +11,9 @@ import pytest
 from tiny_models import make_tokenizer, write_chats
 
 from core import durable, places
+from core.data.marks import MARKS
 from core.data.rows import open_rows
+from core.sections import DataSection
 from core.worker import token_cache
 from core.worker.examples import Encoder
 from core.worker.template import ChatTemplate
@@ -33,7 +35,10 @@ def rows(tmp_path: Path):
 
 
 def same(one: Tokens, two: Tokens) -> bool:
-    pairs = [(getattr(one, field.name), getattr(two, field.name)) for field in fields(Tokens)]
+    pairs = [
+        (getattr(one, field.name), getattr(two, field.name)) for field in fields(Tokens) if field.name != "marks"
+    ]
+    pairs += [(getattr(one.marks, name), getattr(two.marks, name)) for name in MARKS]
     return all(np.array_equal(a, b) and (not hasattr(a, "dtype") or a.dtype == b.dtype) for a, b in pairs)
 
 
@@ -42,7 +47,7 @@ def test_what_is_kept_comes_back_as_it_was(tmp_path, rows):
     write(tmp_path / "entry", made)
     found = read(tmp_path / "entry")
     assert found is not None and same(made, found)
-    assert found.reasons == ("invalid JSON", "no answer") and found.details[1].startswith("line 66")
+    assert found.reasons == ("invalid JSON", "no answer")
 
 
 def test_a_second_time_nothing_is_tokenised(rows, monkeypatch):
@@ -75,28 +80,32 @@ def test_a_cache_that_cannot_be_written_only_costs_time(rows, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(token_cache, "write", full)
-    assert len(cached_tokens("key", rows, encoder()).lines) == len(rows)
+    assert len(cached_tokens("key", rows, encoder()).marks) == len(rows)
 
 
 def test_the_key_hangs_on_all_that_the_tokens_hang_on():
     other = make_tokenizer("llama3")
     plain, dated = ChatTemplate(TOKENIZER, "20 Nov 2026"), ChatTemplate(TOKENIZER, "21 Nov 2026")
-    base = key_of("data", TOKENIZER, plain, "answers", ("assistant",))
-    assert key_of("data", TOKENIZER, dated, "answers", ("assistant",)) == base
+    data = DataSection()
+
+    def key(
+        sha256: str = "data", tokenizer=TOKENIZER, template=plain, train_on: str = "answers", **settings
+    ) -> str:
+        seed = settings.pop("seed", 0)
+        return key_of(sha256, tokenizer, template, train_on, data.model_copy(update=settings), seed)
+
+    same = [{"template": dated}, {"max_length": 9}, {"on_duplicate": "skip"}, {"on_control": "skip"}, {"seed": 1}]
+    assert {key(**settings) for settings in same} == {key()}
     changed = [
-        key_of("other", TOKENIZER, plain, "answers", ("assistant",)),
-        key_of("data", other, plain, "answers", ("assistant",)),
-        key_of("data", TOKENIZER, ChatTemplate(other), "answers", ("assistant",)),
-        key_of("data", TOKENIZER, plain, "all", ("assistant",)),
-        key_of("data", TOKENIZER, plain, "answers", ("user",)),
-    ]
-    assert len({base, *changed}) == 6
+        {"sha256": "other"}, {"tokenizer": other}, {"template": ChatTemplate(other)}, {"train_on": "all"},
+        {"roles": ("user",)}, {"mapping": {"text": "a"}}, {"stratify_by": "a"},
+        {"more": ("b",), "seed": 1}, {"on_control": "cut"}, {"on_personal": "keep"},
+    ]  # fmt: skip
+    assert len({key(), *(key(**settings) for settings in changed)}) == 1 + len(changed)
     held = TOKENIZER.chat_template
     TOKENIZER.chat_template = "{{ strftime_now('%d') }}" + str(held)
     try:
-        days = [
-            key_of("data", TOKENIZER, ChatTemplate(TOKENIZER, day), "all") for day in ("1 Nov 2026", "2 Nov 2026")
-        ]
+        days = [key(template=ChatTemplate(TOKENIZER, day), train_on="all") for day in ("1 Nov 2026", "2 Nov 2026")]
     finally:
         TOKENIZER.chat_template = held
     assert days[0] != days[1]

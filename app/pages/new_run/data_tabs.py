@@ -54,7 +54,7 @@ class DataTabs(QWidget):
         self.problems = ProblemsTab(draft, theme)
         self.problems.opened.connect(self._show_found)
         self.problems.lengths_wanted.connect(lambda: self.tabs.choose(LENGTHS))
-        self._export = ProblemExport(draft, background)
+        self._export = ProblemExport(draft, preview, background)
         self._export.said.connect(self.problems.say)
         self.problems.export_wanted.connect(self._export.start)
         self.columns = DataColumns(data, background)
@@ -82,6 +82,7 @@ class DataTabs(QWidget):
         column.addWidget(self.stack)
         self._source = data.source
         lengths.changed.connect(self._show_problems)
+        preview.judged.connect(self._show_problems)
 
     @property
     def lengths(self) -> LengthsTab:
@@ -132,20 +133,32 @@ class DataTabs(QWidget):
     def _open(self, index: int) -> None:
         name = {ROWS: "rows", COLUMNS: "mapping", PROBLEMS: "problems", LENGTHS: "lengths", SPLIT: "split"}[index]
         self.stack.setCurrentWidget(getattr(self, name))
+        if index == PROBLEMS:
+            self._preview.want_findings()
 
     def _show_found(self, number: int) -> None:
-        """Open a row by its number in the report, which counts rows once that a weight repeats."""
-        if self._data.rows is not None:
-            self.show_row(self._data.rows.seen_at(number))
+        """Open a row by its number in Problems. The check counts rows once that a weight repeats; those of a file
+        to evaluate on come after all others, and cannot be opened."""
+        rows = self._data.rows
+        if rows is None:
+            return
+        if self._preview.findings is None:
+            number = rows.seen_at(number) if number < len(rows.once()) else len(rows)
+        if number < len(rows):
+            self.show_row(number)
 
     def _show_leaks(self) -> None:
         self.tabs.choose(PROBLEMS)
         self.problems.kinds.choose(LEAK)
 
     def _show_problems(self) -> None:
-        measured = self._preview.measurement
-        lengths = self._row_lengths.lengths if measured is not None else None
-        self.problems.show_report(self._data.report, measured, lengths)
+        """What the preview has found, once it has judged every row; until then what the check has, and counts."""
+        if (judged := self._preview.findings) is not None:
+            self.problems.show_report(judged)
+        else:
+            measured = self._preview.measurement
+            lengths = self._row_lengths.lengths if measured is not None else None
+            self.problems.show_report(self._data.report, measured, lengths)
         num_found = sum(one.num_rows for one in self.problems.findings if one.tone == "no")
         self.tabs.set_count(PROBLEMS, num_found)
 

@@ -5,43 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.data.kinds import LEFT_OUT, LONG, UNROLLED, policy_of
 from core.figures import whole
 
 if TYPE_CHECKING:
-    from core.data.check import Report
     from core.data.lengths import Lengths
+    from core.data.report import Findings, Listed
     from core.preview import Measured
 
-LONG = "longer than the limit"
-POLICIES = {
-    LONG: "data.on_long",
-    "repeats another row": "data.on_duplicate",
-    "nearly repeats another row": "data.on_duplicate",
-    "trained and held out": "data.on_leak",
+WITHOUT_POLICY = {
+    LEFT_OUT: "An edit leaves these rows out.",
+    UNROLLED: "Nothing wrong: the template rewrites earlier answers, so each becomes an example of its own.",
 }
-MEANINGS = {
-    LONG: "These rows have more tokens than the length limit.",
-    "repeats another row": "A row that stands there twice is learnt twice.",
-    "nearly repeats another row": "These differ from another row only in case or spaces.",
-    "same prompt, other answer": "The same is asked and answered differently, so neither answer is learnt well.",
-    "trained and held out": "Their prompts are trained too, so the evaluation looks better than it is.",
-    "control character": "Characters that nobody sees; the model learns to write them.",
-    "wrong encoding": "Signs of text that was read in a wrong encoding somewhere on its way.",
-}
-
-
-@dataclass(frozen=True)
-class Found:
-    """One row, with the line it begins on and what is the matter."""
-
-    row: int
-    line: int
-    reason: str
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind. `tone` is "no" where rows are left out, "tight" where they are used all the same."""
+    """One kind. `tone` is "no" where rows cannot be used, "tight" where they can, empty where nothing is wrong."""
 
     kind: str
     num_rows: int
@@ -49,45 +29,44 @@ class Finding:
     words: str
     policy: str = ""
     """The config path of the setting that says what a run does with them."""
-    rows: tuple[Found, ...] = ()
+    rows: tuple[Listed, ...] = ()
     """The first hundred."""
     is_about: bool = False
     """Counted on a sample."""
 
 
-def findings(report: Report, measured: Measured | None, lengths: Lengths | None, limit: int) -> list[Finding]:
-    """Everything found: first what leaves rows out, then what is odd about rows that are used."""
-    found = [
-        Finding(kind, count, "no", "These rows cannot be used.", "data.on_invalid", tuple(
-            Found(one.row, one.line, one.reason) for one in report.problems if one.kind == kind
-        ))
-        for kind, count in report.reasons.items()
-    ]  # fmt: skip
+def findings(
+    report: Findings, measured: Measured | None = None, lengths: Lengths | None = None, limit: int = 0
+) -> list[Finding]:
+    """Everything found: first what cannot be used, then what is odd. `measured` and `lengths`, where given, count
+    what a report that knows no model does not."""
+    listed: dict[str, list[Listed]] = {}
+    for one in (*report.problems, *report.remarks):
+        listed.setdefault(one.kind, []).append(one)
+
+    def finding(kind: str, num_rows: int, *, words: str = "", is_about: bool = False) -> Finding:
+        policy = policy_of(kind)
+        if policy is None:
+            tone, said = "no" if kind == LEFT_OUT else "", WITHOUT_POLICY[kind]
+        else:
+            tone, said = "tight" if policy.is_usable else "no", policy.words
+        path = policy.path if policy else ""
+        return Finding(kind, num_rows, tone, f"{said}{words}", path, tuple(listed.get(kind, ())), is_about)
+
+    found = [finding(kind, count) for kind, count in (*report.reasons.items(), *report.remark_counts.items())]
     if measured is not None:
-        scale, is_about = (
-            measured.num_rows / max(1, measured.num_measured),
-            measured.num_measured < measured.num_rows,
-        )
+        scale = measured.num_rows / max(1, measured.num_measured)
+        known = {one.kind for one in found}
         found += [
-            Finding(reason, round(count * scale), "no", "These rows are refused as the model would see them.",
-                    "data.on_invalid", is_about=is_about)
-            for reason, count in measured.reasons.items() if reason not in report.reasons
-        ]  # fmt: skip
-        found += [
-            Finding(remark, round(count * scale), "tight", "Seen as the model sees them; used all the same.",
-                    is_about=is_about)
-            for remark, count in measured.remarks.items()
-        ]  # fmt: skip
+            finding(kind, round(count * scale), is_about=scale > 1)
+            for kind, count in (*measured.reasons.items(), *measured.remarks.items())
+            if kind not in known
+        ]
     if lengths is not None and (num_cut := lengths.num_cut(limit)):
-        words = f"{MEANINGS[LONG]} {whole(lengths.num_lost(limit))} tokens lie beyond it."
-        found.append(Finding(LONG, num_cut, "tight", words, POLICIES[LONG], is_about=lengths.is_sample))
-    found += [
-        Finding(kind, count, "tight", MEANINGS.get(kind, "These rows are used all the same."),
-                POLICIES.get(kind, ""),
-                tuple(Found(one.row, one.line, one.reason) for one in report.remarks if one.kind == kind))
-        for kind, count in report.remark_counts.items()
-    ]  # fmt: skip
-    return found
+        words = f" {whole(lengths.num_lost(limit))} tokens lie beyond it."
+        found.append(finding(LONG, num_cut, words=words, is_about=lengths.is_sample))
+    tones = ("no", "tight", "")
+    return sorted(found, key=lambda one: tones.index(one.tone))
 
 
 def number_in_words(finding: Finding) -> str:

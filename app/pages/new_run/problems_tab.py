@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from app.pages.new_run.findings import LONG, Finding, Found, findings, number_in_words
+from app.pages.new_run.findings import Finding, findings, number_in_words
 from app.state.draft import Draft
 from app.theme import Theme, restyle
 from app.widgets.button import Button
@@ -18,20 +18,29 @@ from app.widgets.count_list import Count, CountList
 from app.widgets.label import ElidedLabel, Label
 from app.widgets.row_list import Line, RowList
 from core.config import RunConfig, choices, field_at
+from core.data.kinds import LONG
 from core.figures import whole
 
 if TYPE_CHECKING:
-    from core.data.check import Report
     from core.data.lengths import Lengths
+    from core.data.report import Findings, Listed
     from core.preview import Measured
 
 FILES = "Table (*.csv);;JSON lines (*.jsonl)"
 KINDS_NARROW, KINDS_WIDE = 150, 260
-DOES = {"skip": "Leave them out", "stop": "Stop the run", "cut": "Cut them", "keep": "Use them"}
+DOES = {
+    "keep": "Use them",
+    "cut": "Cut them",
+    "skip": "Leave them out",
+    "stop": "Stop the run",
+    "ignore": "Do not look for them",
+}
+CUTS = {"data.on_control": "Take the characters out"}
+"""What cutting means where it is not the row that is cut."""
 
 
 class ProblemsTab(QWidget):
-    """`opened` carries the number of a row that a person wants to see."""
+    """`opened` carries the number of a row that a person wants to see, as the shown report counts rows."""
 
     opened = Signal(int)
     lengths_wanted = Signal()
@@ -43,7 +52,7 @@ class ProblemsTab(QWidget):
         self._draft = draft
         self._shown: tuple[object, ...] = (self,)
         self._findings: list[Finding] = []
-        self._rows: dict[int, Found] = {}
+        self._rows: dict[int, Listed] = {}
         self.kinds = CountList(theme, "Kinds of problems")
         self.kinds.chosen.connect(lambda _: self._show_kind())
         self.words = Label("", wrap=True)
@@ -68,15 +77,33 @@ class ProblemsTab(QWidget):
         self.export.clicked.connect(self._pick_target)
         self.foot.addWidget(self.export)
         self.nothing = Label("", "secondary", wrap=True)
-        self.nothing.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.looks = [self._look_button(), self._look_button()]
+        self.foot.insertWidget(1, self.looks[0])
         self._stack = QStackedWidget(self)
-        self._stack.addWidget(self.nothing)
+        self._stack.addWidget(self._lay_out_nothing())
         self._stack.addWidget(self._lay_out())
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._stack)
         draft.changed.connect(self._follow)
         self.show_report(None)
+
+    def _look_button(self) -> Button:
+        button = Button(
+            "Look for personal data", "link", tip="Addresses, phone and card numbers, by their pattern"
+        )
+        button.clicked.connect(lambda: self._draft.set("data.on_personal", "keep"))
+        return button
+
+    def _lay_out_nothing(self) -> QWidget:
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.nothing)
+        column.addWidget(self.looks[1], 0, Qt.AlignmentFlag.AlignLeft)
+        column.addStretch()
+        return inside
 
     def _lay_out(self) -> QWidget:
         top = QHBoxLayout()
@@ -105,9 +132,9 @@ class ProblemsTab(QWidget):
         return self._findings
 
     def show_report(
-        self, report: Report | None, measured: Measured | None = None, lengths: Lengths | None = None
+        self, report: Findings | None, measured: Measured | None = None, lengths: Lengths | None = None
     ) -> None:
-        """What the check found, what template and tokenizer refused, and what the length limit costs."""
+        """What was found; `measured` and `lengths` where the report is one that knows no model."""
         limit = self._draft.config.data.max_length
         if self._shown == (report, measured, lengths, limit):
             return
@@ -119,6 +146,11 @@ class ProblemsTab(QWidget):
             [Count(one.kind, one.kind, number_in_words(one), one.tone) for one in self._findings]
         )
         self._show_kind()
+        self._show_looks(is_known=report is not None)
+
+    def _show_looks(self, *, is_known: bool) -> None:
+        for button in self.looks:
+            button.setVisible(is_known and self._draft.config.data.on_personal == "ignore")
 
     def _show_kind(self) -> None:
         one = next((finding for finding in self._findings if finding.kind == self.kinds.key), None)
@@ -143,7 +175,8 @@ class ProblemsTab(QWidget):
             self.policy.clear()
             info = field_at(self._draft.config, one.policy)
             for value in choices(info):
-                self.policy.addItem(DOES[value], value)
+                does = CUTS.get(one.policy, DOES[value]) if value == "cut" else DOES[value]
+                self.policy.addItem(does, value)
             self.policy.setObjectName(one.policy)
             self.policy.setAccessibleName(info.description or "")
         self.policy.pick(self._draft.config.value(one.policy))
@@ -166,6 +199,8 @@ class ProblemsTab(QWidget):
             self.show_report(*self._shown[:3])  # type: ignore[arg-type]
         elif self._findings:
             self._show_kind()
+        self._show_looks(is_known=self._shown[0] is not None)
 
     def _line(self, row: int) -> Line | None:
-        return Line(self._rows[row].reason)
+        found = self._rows[row]
+        return Line(f"{found.file}: {found.reason}" if found.file else found.reason)

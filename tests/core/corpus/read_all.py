@@ -17,12 +17,13 @@ from pathlib import Path
 from core.data.check import check
 from core.data.rows import first_rows, open_rows
 from core.errors import HoneError
+from core.sections import DataSection
 
 
 def read(source: str) -> str:
     """What comes of a file, in the words of the table of awkward files."""
     try:
-        report = check(source)
+        report = check(DataSection(source=source))
         first, rows = first_rows(source, 20)[1], open_rows(source)
         if first != rows[: len(first)]:
             return "the first rows are not the first of all rows"
