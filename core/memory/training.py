@@ -14,7 +14,7 @@ BYTES_8BIT = 2 * (1 + 4 / 256)
 
 
 def is_target(linear: Linear, targets: tuple[str, ...]) -> bool:
-    return "all-linear" in targets or linear.name in targets
+    return ("all-linear" in targets and linear.is_adaptable) or linear.name in targets
 
 
 def targeted(facts: ModelFacts, stack: Stack) -> list[Linear]:

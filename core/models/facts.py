@@ -12,6 +12,7 @@ from core.errors import HoneError
 from core.models.families import ALIASES, FAMILIES, FOURFOLD, Family
 from core.models.headers import Tensor, read_headers
 from core.models.layers import Linear, Shape, layers_of
+from core.models.mixers import Mixer, conv_mixer, delta_mixer, mamba_mixer
 
 MAX_CONFIG_BYTES = 10_000_000
 LARGEST = 2**31 - 1
@@ -19,6 +20,10 @@ MOST = {
     "hidden_size": 2**18, "num_hidden_layers": 2**12, "num_attention_heads": 2**14, "num_key_value_heads": 2**14,
     "head_dim": 2**14, "intermediate_size": 2**21, "moe_intermediate_size": 2**21, "vocab_size": 2**24,
     "num_experts": 2**14, "num_experts_per_tok": 2**14, "shared_expert_intermediate_size": 2**21,
+    "shared_intermediate_size": 2**21, "linear_num_key_heads": 2**14, "linear_num_value_heads": 2**14,
+    "linear_key_head_dim": 2**14, "linear_value_head_dim": 2**14, "linear_conv_kernel_dim": 2**8,
+    "mamba_n_heads": 2**14, "mamba_n_groups": 2**14, "mamba_d_state": 2**14, "mamba_d_conv": 2**8,
+    "mamba_d_ssm": 2**21, "mamba_expand": 2**8, "mamba_chunk_size": 2**16, "conv_L_cache": 2**8,
 }  # fmt: skip
 """Ten times and more what the largest models have: beyond, a number is a slip, and an estimate of it nonsense."""
 TEXT_PARTS = ("text_config", "language_config", "llm_config")
@@ -58,6 +63,10 @@ class ModelFacts:
     """Norms, biases, routers, learned positions."""
     num_experts: int = 0
     experts_per_token: int = 0
+    kinds: tuple[tuple[str, int], ...] = ()
+    """The kinds of layers of a hybrid and how many there are of each; empty where all layers are alike."""
+    mixer: Mixer | None = None
+    """What some layers of a hybrid have in the place of attention."""
     sliding_window: int = 0
     attention: str = "sdpa"
     """The attention that "auto" gives: sdpa, or eager for families without it."""
@@ -136,14 +145,17 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
     text = {**config, **part, "model_type": part.get("model_type") or config.get("model_type")} if part else config
     family_name = str(text.get("model_type") or "")
     family = FAMILIES.get(family_name)
-    reader = _Reader(_without_none(text), name, family.defaults if family else {})
+    defaults = dict(family.defaults) if family else {}
+    if "mamba_d_ssm" in text and text["mamba_d_ssm"] is None:
+        defaults.pop("mamba_d_ssm", None)  # null stands for a multiple of hidden, and not for what the class has
+    reader = _Reader(_without_none(text), name, defaults)
     shape = _shape(reader, family_name)
     if family is None:
         from core.models.unknown import layers_from_headers
 
         layers = layers_from_headers(shape, tensors, name, family_name)
     else:
-        layers = layers_of(family, shape, _checked(reader))
+        layers = layers_of(family, shape, _checked(reader), name)
     tied = bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", bool(family and family.tied))))
     embedding = shape.vocab * shape.hidden
     return ModelFacts(
@@ -166,6 +178,8 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
         num_rest=layers.num_rest,
         num_experts=shape.num_experts,
         experts_per_token=shape.experts_per_token,
+        kinds=layers.kinds,
+        mixer=shape.mixer,
         sliding_window=_window(text, family, reader),
         attention="sdpa" if family is None or family.sdpa else "eager",
         quantized_on_disk=_quantized_on_disk(config, name),
@@ -217,18 +231,43 @@ def _shape(reader: _Reader, family: str) -> Shape:
     experts = reader.whole("num_experts", 0, smallest=0)
     # A class that takes another width than four times hidden has one of its own, for a model of its own size.
     mlp = reader.whole("intermediate_size", 4 * hidden if family not in FAMILIES or family in FOURFOLD else None)
+    expert_mlp = reader.whole("moe_intermediate_size", mlp)
     return Shape(
         hidden=hidden,
         num_layers=reader.whole("num_hidden_layers"),
         num_heads=heads,
         num_kv_heads=kv_heads,
         head_dim=head_dim or hidden // heads,
-        mlp=mlp,
+        mlp=_mlp(reader, family, mlp),
         vocab=reader.whole("vocab_size"),
         num_experts=experts,
         experts_per_token=reader.whole("num_experts_per_tok", 0, smallest=0) if experts else 0,
-        expert_mlp=reader.whole("moe_intermediate_size", mlp) if experts else 0,
+        expert_mlp=expert_mlp if experts else 0,
+        mixer=_mixer(reader, family, hidden),
     )
+
+
+def _mlp(reader: _Reader, family: str, stated: int) -> int:
+    """The width of an MLP where a family makes something of the stated one."""
+    if family == "granitemoehybrid":
+        return reader.whole("shared_intermediate_size")
+    if family != "lfm2" or not reader.config.get("block_auto_adjust_ff_dim", True):
+        return stated
+    factor = reader.config.get("block_ffn_dim_multiplier", 1.0)
+    if type(factor) not in (int, float) or not 0 < factor < 100:
+        raise HoneError(f"The config.json of {reader.name} gives block_ffn_dim_multiplier as {str(factor)[:40]}, "
+                        "which cannot be; download the model again.", path="model.source")  # fmt: skip
+    unit = reader.whole("block_multiple_of", 256)
+    return -(-int(factor * int(2 * stated / 3)) // unit) * unit
+
+
+def _mixer(reader: _Reader, family: str, hidden: int) -> Mixer | None:
+    kind = FAMILIES[family].mixer if family in FAMILIES else ""
+    if kind == "conv":
+        return conv_mixer(reader.whole, hidden)
+    if kind == "mamba":
+        return mamba_mixer(reader.whole, hidden, reader.name)
+    return delta_mixer(reader.whole) if kind else None
 
 
 def _checked(reader: _Reader) -> dict[str, Any]:

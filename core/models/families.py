@@ -44,9 +44,17 @@ class Family:
     """Whether embedding and head share weights when the config does not say."""
     quantisable: bool = True
     """Whether bitsandbytes replaces its layers: it takes exactly torch's own Linear (and GPT-2's Conv1D)."""
-    experts: Literal["", "mixtral", "qwen", "gpt_oss"] = ""
+    experts: Literal["", "mixtral", "qwen", "gpt_oss", "granite"] = ""
     sdpa: bool = True
     """Whether it has an attention that never stores the length × length matrix."""
+    mixer: Literal["", "conv", "delta", "delta_split", "mamba"] = ""
+    """What some of its layers have in the place of attention; see core.models.mixers."""
+    is_parallel: bool = False
+    """Whether every layer has both, its mixer and attention."""
+    gated_attention: bool = False
+    """Whether the query layer puts out a gate beside each query."""
+    unadapted: tuple[str, ...] = ()
+    """Names of linear layers that PEFT cannot adapt."""
     window_switch: bool = False
     """Whether layers look back over all tokens unless use_sliding_window is set."""
     defaults: dict[str, int] = field(default_factory=dict)
@@ -132,6 +140,32 @@ FAMILIES: dict[str, Family] = {
         defaults={"num_key_value_heads": 8, "head_dim": 64, "num_experts": 128, "num_experts_per_tok": 4,
                   "sliding_window": 128},
     ),
+    "lfm2": Family(
+        output="out_proj", mlp=("w1", "w3", "w2"), qk_norm="head", tied=True, mixer="conv",
+        defaults={"num_key_value_heads": 8},
+    ),
+    "qwen3_next": Family(
+        **ATTENTION_BIAS, qk_norm="head", gated_attention=True, experts="qwen", mixer="delta",
+        # PEFT takes these names for those of experts, which it cannot adapt where they are quantised.
+        unadapted=GATED,
+        defaults={"num_key_value_heads": 2, "head_dim": 256, "num_experts": 512, "num_experts_per_tok": 10,
+                  "moe_intermediate_size": 512, "shared_expert_intermediate_size": 512},
+    ),
+    "qwen3_5_text": Family(
+        **ATTENTION_BIAS, qk_norm="head", gated_attention=True, mixer="delta_split",
+        defaults={"num_key_value_heads": 4, "head_dim": 256},
+    ),
+    "falcon_h1": Family(
+        **ATTENTION_BIAS, mlp_bias="mlp_bias", mixer="mamba", is_parallel=True, unadapted=("out_proj",),
+        defaults={"num_key_value_heads": 8, "mamba_d_ssm": 1024},
+    ),
+    "granitemoehybrid": Family(
+        **ATTENTION_BIAS, mlp=("input_linear", "output_linear"), experts="granite", mixer="mamba",
+        defaults={"num_experts": 8, "num_experts_per_tok": 2, "shared_intermediate_size": 1024},
+    ),
+    "bamba": Family(
+        **ATTENTION_BIAS, mlp_bias="mlp_bias", mixer="mamba", defaults={"num_key_value_heads": 8},
+    ),
 }  # fmt: skip
 
 FOURFOLD = ("gpt2", "falcon")
@@ -142,7 +176,7 @@ ALIASES = {
     "num_hidden_layers": ("num_hidden_layers", "n_layer", "num_layers"),
     "num_attention_heads": ("num_attention_heads", "n_head"),
     "num_key_value_heads": ("num_key_value_heads", "num_kv_heads", "multi_query_group_num"),
-    "intermediate_size": ("intermediate_size", "n_inner", "ffn_hidden_size"),
+    "intermediate_size": ("block_ff_dim", "intermediate_size", "n_inner", "ffn_hidden_size"),
     "max_position_embeddings": ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"),
     "num_experts": ("num_experts", "num_local_experts"),
 }

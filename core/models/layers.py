@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.models.families import Family, is_set
+from core.models.mixers import ATTENTION, LINEAR, Mixer, num_linear
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Shape:
     num_experts: int = 0
     experts_per_token: int = 0
     expert_mlp: int = 0
+    mixer: Mixer | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Linear:
     num_out: int
     count: int
     is_quantisable: bool = True
+    is_adaptable: bool = True
+    """Whether PEFT can put an adapter on it."""
 
     @property
     def num_weights(self) -> int:
@@ -48,41 +52,81 @@ class Layers:
     linears: tuple[Linear, ...]
     num_expert: int
     num_rest: int
+    kinds: tuple[tuple[str, int], ...] = ()
+    """The kinds of layers of a hybrid and how many there are of each; empty where all layers are alike."""
 
 
-def layers_of(family: Family, shape: Shape, config: dict[str, Any]) -> Layers:
-    """The layers of a known family; `config` is its config.json, for the switches a family has."""
+def layers_of(family: Family, shape: Shape, config: dict[str, Any], name: str) -> Layers:
+    """The layers of a known family; `config` is its config.json, for the switches a family has. Raises HoneError
+    (path "model.source") when `name`'s config does not say which layer is of which kind."""
     is_sparse = [_is_sparse(family, index, config, shape) for index in range(shape.num_layers)]
     num_sparse = sum(is_sparse)
-    num_dense = shape.num_layers - num_sparse
-    attention, attention_rest = _attention(family, shape, config)
+    num_dense = shape.num_layers if family.experts == "granite" else shape.num_layers - num_sparse
+    num_mixed = num_linear(config, shape.num_layers, name) if shape.mixer and not family.is_parallel else 0
+    kinds = ((LINEAR, num_mixed), (ATTENTION, shape.num_layers - num_mixed)) if num_mixed else ()
+    num_attention = shape.num_layers - num_mixed
+    attention, attention_rest = _attention(family, shape, config, num_attention)
     mlp, mlp_rest = _mlp(family, shape, config, shape.mlp, num_dense)
     linears = [*attention, *mlp]
-    rest = shape.num_layers * (attention_rest + _norms(family, shape, config)) + num_dense * mlp_rest
+    rest = shape.num_layers * _norms(family, shape, config)
+    rest += num_attention * attention_rest + num_dense * mlp_rest
+    if shape.mixer:
+        count = shape.num_layers if family.is_parallel else num_mixed
+        mixer, mixer_rest = _mixer(family, shape.hidden, shape.mixer, config, count)
+        linears += mixer
+        rest += count * mixer_rest
     rest += family.norm_weights * shape.hidden
     if family.positions:
         rest += config["max_position_embeddings"] * shape.hidden
     if family.head_bias:
         rest += shape.vocab
     expert, router_rest, shared = _experts(family, shape, config, num_sparse)
-    return Layers(tuple(linears + shared), expert, rest + num_sparse * router_rest)
+    every = (replace(linear, is_adaptable=linear.name not in family.unadapted) for linear in linears + shared)
+    return Layers(tuple(every), expert, rest + num_sparse * router_rest, kinds)
 
 
-def _attention(family: Family, shape: Shape, config: dict[str, Any]) -> tuple[list[Linear], int]:
+def _attention(family: Family, shape: Shape, config: dict[str, Any], count: int) -> tuple[list[Linear], int]:
     query, key = shape.num_heads * shape.head_dim, shape.num_kv_heads * shape.head_dim
-    widths = (query, key, key) if len(family.qkv) == 3 else (query + 2 * key,)
+    asked = 2 * query if family.gated_attention else query
+    widths = (asked, key, key) if len(family.qkv) == 3 else (asked + 2 * key,)
     linears = [
-        Linear(name, shape.hidden, width, shape.num_layers, family.quantisable)
+        Linear(name, shape.hidden, width, count, family.quantisable)
         for name, width in zip(family.qkv, widths, strict=True)
     ]
-    linears.append(Linear(family.output, query, shape.hidden, shape.num_layers, family.quantisable))
-    rest = (query + 2 * key) * is_set(family.qkv_bias, config) + shape.hidden * is_set(family.output_bias, config)
+    linears.append(Linear(family.output, query, shape.hidden, count, family.quantisable))
+    rest = (asked + 2 * key) * is_set(family.qkv_bias, config) + shape.hidden * is_set(family.output_bias, config)
     if family.qk_norm and (not family.qk_norm_key or config.get(family.qk_norm_key)):
         width = 2 * shape.head_dim if family.qk_norm == "head" else query + key
         rest += width * family.qk_norm_weights
     if family.experts == "gpt_oss":
         rest += shape.num_heads  # one attention sink a head
     return linears, rest
+
+
+def _mixer(
+    family: Family, hidden: int, mixer: Mixer, config: dict[str, Any], count: int
+) -> tuple[list[Linear], int]:
+    """The linear layers of all mixers, and what else one of them holds."""
+    rest = mixer.conv * mixer.kernel
+    if family.mixer == "conv":
+        into, out_bias = {"in_proj": mixer.inside}, is_set("conv_bias", config)
+        rest += (mixer.conv + mixer.inside) * out_bias
+    elif family.mixer == "mamba":
+        into, bias = {"in_proj": mixer.inside}, is_set("mamba_proj_bias", config)
+        out_bias = is_set("projectors_bias", config) if family.is_parallel else bias
+        has_norm = not family.is_parallel or is_set("mamba_rms_norm", config)
+        rest += mixer.conv * is_set("!mamba_conv_bias", config) + mixer.inside * bias
+        rest += 3 * mixer.heads + mixer.values * has_norm
+    else:
+        out_bias = False
+        into = {"in_proj_qkvz": mixer.inside, "in_proj_ba": 2 * mixer.heads}
+        if family.mixer == "delta_split":
+            into = {"in_proj_qkv": mixer.conv, "in_proj_z": mixer.values, "in_proj_b": mixer.heads}
+            into["in_proj_a"] = mixer.heads
+        rest += 2 * mixer.heads + mixer.head_width
+    linears = [Linear(name, hidden, width, count, family.quantisable) for name, width in into.items()]
+    linears.append(Linear("out_proj", mixer.values, hidden, count, family.quantisable))
+    return linears, rest + hidden * out_bias
 
 
 def _mlp(family: Family, shape: Shape, config: dict[str, Any], width: int, count: int) -> tuple[list[Linear], int]:

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from core.errors import HoneError
+from core.models.families import FAMILIES
 from core.sections import Full, Lora, MemorySection, ModelSection
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -104,12 +105,20 @@ def _targets(model: PreTrainedModel, targets: tuple[str, ...]) -> str | list[str
     """The targets as PEFT takes them: layer names where they are unmistakable, as all tools understand those."""
     linears = {name for name, module in model.named_modules() if isinstance(module, (nn.Linear, Conv1D))}
     ends = {name.rpartition(".")[2] for name in linears}
+    family = FAMILIES.get(model.config.get_text_config().model_type)
+    unadapted = set(family.unadapted if family else ()) & ends
     if targets == ("all-linear",):
         head = model.get_output_embeddings()
         others = {name.rpartition(".")[2] for name, m in model.named_modules() if name not in linears or m is head}
         names = {name.rpartition(".")[2] for name in linears if model.get_submodule(name) is not head}
-        return "all-linear" if names & others else sorted(names)
+        return "all-linear" if names & others and not unadapted else sorted(names - unadapted)
     for target in targets:
+        if target.rpartition(".")[2] in unadapted:
+            raise HoneError(
+                f"{target} cannot have an adapter in models of the family {model.config.model_type}; leave it "
+                "out, or take all-linear.",
+                path="method.targets",
+            )
         if not any(name == target or name.endswith(f".{target}") for name in linears):
             raise HoneError(
                 f"The model has no linear layer named {target}; it has {', '.join(sorted(ends))}, or take "

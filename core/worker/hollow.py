@@ -10,6 +10,7 @@ from typing import Any
 import bitsandbytes as bnb
 import torch
 from bitsandbytes.functional import QuantState
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.quantizers.auto import AutoHfQuantizer
@@ -41,8 +42,9 @@ def build(
         attention = {} if model.attention == "auto" else {"attn_implementation": model.attention}
         with torch.device("meta"):
             built = AutoModelForCausalLM.from_config(text, dtype=weights, **attention)
-    except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:160].rstrip(".")
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError, StrictDataclassError) as error:
+        cause = error.__cause__ if isinstance(error, StrictDataclassError) and error.__cause__ else error
+        first = (str(cause).strip().splitlines() or [type(cause).__name__])[0][:160].rstrip(".")
         raise HoneError(f"The model's config.json cannot be built ({first}).", path="model.source") from error
     if model.quantization == "int8":
         mend_keeping()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging
 
@@ -70,7 +71,9 @@ def load_model(
             loaded, told = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
                 folder, **TRUSTED_ONLY, use_safetensors=True, output_loading_info=True, **options
             )
-    except (ValueError, OSError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except (
+        ValueError, OSError, KeyError, TypeError, AttributeError, ImportError, StrictDataclassError
+    ) as error:  # fmt: skip
         if "attn_implementation" in options and "attention" in str(error):
             raise HoneError(
                 f"This model has no {model.attention} attention; choose auto.", path="model.attention"

@@ -10,7 +10,14 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
+from core.config import RunConfig
+from core.errors import HoneError
+from core.hardware import Device
+from core.memory.stack import resolve
+from core.memory.training import num_trainable
 from core.models.facts import facts_from_config
+from core.worker import adapters
+from core.worker.hollow import build
 
 SMALL = {
     "hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 6, "intermediate_size": 100,
@@ -20,6 +27,11 @@ FALCON = {**{k: v for k, v in SMALL.items() if k != "intermediate_size"}, "ffn_h
 GROUPED = {**SMALL, "num_key_value_heads": 2}
 WIDE = {**GROUPED, "head_dim": 10}
 MIXTURE = {**WIDE, "num_experts_per_tok": 2}
+DELTA = {
+    **MIXTURE, "linear_num_key_heads": 2, "linear_num_value_heads": 6, "linear_key_head_dim": 7,
+    "linear_value_head_dim": 11,
+}  # fmt: skip
+MAMBA = {**GROUPED, "mamba_n_heads": 6, "mamba_n_groups": 2, "mamba_d_state": 9}
 
 CONFIGS = [
     ("llama", GROUPED),
@@ -63,6 +75,17 @@ CONFIGS = [
     ),
     ("qwen3_moe", {**MIXTURE, "num_experts": 4, "moe_intermediate_size": 30, "mlp_only_layers": [1]}),
     ("gpt_oss", {**MIXTURE, "num_local_experts": 4}),
+    ("lfm2", {**GROUPED, "layer_types": ["conv", "full_attention", "conv"]}),
+    ("lfm2", {**GROUPED, "full_attn_idxs": [2], "conv_bias": True, "block_ffn_dim_multiplier": 1.5}),
+    ("lfm2", {**GROUPED, "full_attn_idxs": [2], "block_auto_adjust_ff_dim": False, "tie_word_embeddings": False}),
+    ("qwen3_next", {**DELTA, "num_experts": 4, "moe_intermediate_size": 30, "mlp_only_layers": [1]}),
+    ("qwen3_next", {**DELTA, "num_experts": 4, "layer_types": ["full_attention", *["linear_attention"] * 2]}),
+    ("qwen3_5_text", {**DELTA, "full_attention_interval": 2, "attention_bias": True}),
+    ("falcon_h1", {**MAMBA, "mamba_d_ssm": 60, "mlp_bias": True, "attention_bias": True}),
+    ("falcon_h1", {**MAMBA, "mamba_d_ssm": None, "mamba_rms_norm": True, "projectors_bias": True}),
+    ("granitemoehybrid", {**MAMBA, "num_local_experts": 0, "layer_types": ["mamba", "attention", "mamba"]}),
+    ("granitemoehybrid", {**MAMBA, "num_local_experts": 4, "shared_intermediate_size": 70}),
+    ("bamba", {**MAMBA, "attn_layer_indices": [1], "mamba_proj_bias": True, "mamba_conv_bias": False}),
 ]
 
 
@@ -99,3 +122,31 @@ def test_a_saved_config_says_the_same_as_the_settings(tmp_path) -> None:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(made)
         assert facts_from_config(saved).num_parameters == sum(p.numel() for p in model.parameters()), family
+
+
+@pytest.mark.parametrize("family", ["qwen2_moe", "lfm2", "qwen3_next", "qwen3_5_text", "falcon_h1", "bamba"])
+def test_adapters_are_where_they_are_counted(family: str) -> None:
+    """PEFT refuses some layers of some families, and takes others for experts."""
+    settings = next(settings for name, settings in CONFIGS if name == family)
+    config = RunConfig()
+    base = build({"model_type": family, **settings}, config.model, compute=torch.float32, weights=torch.float32)
+    with torch.device("meta"):
+        model = adapters.attach(base, config.method, config.memory, 0)
+    facts = facts_from_config({"model_type": family, **settings})
+    counted = num_trainable(facts, resolve(config, facts, Device("cpu", 0, "CPU", 0, 0)))
+    assert counted == sum(p.numel() for p in model.parameters() if p.requires_grad) > 0
+
+
+def test_a_layer_that_cannot_have_an_adapter_is_named() -> None:
+    config = RunConfig().with_value("method.targets", ("in_proj", "out_proj"))
+    settings = {"model_type": "falcon_h1", **MAMBA, "mamba_d_ssm": 60}
+    base = build(settings, config.model, compute=torch.float32, weights=torch.float32)
+    with pytest.raises(HoneError, match="out_proj cannot have an adapter in models of the family falcon_h1"):
+        adapters.attach(base, config.method, config.memory, 0)
+
+
+def test_a_config_that_its_class_refuses_is_one_sentence() -> None:
+    with pytest.raises(HoneError, match=r"The model's config.json cannot be built \(.*mamba_n_heads must divide"):
+        build(
+            {"model_type": "falcon_h1", **MAMBA}, RunConfig().model, compute=torch.float32, weights=torch.float32
+        )
