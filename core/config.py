@@ -137,6 +137,10 @@ def unwise(config: RunConfig) -> list[Mistake]:
         found.append(Mistake("method.alpha", "Over four times the rank; learning may become unstable."))
     if config.evaluation.patience and not config.data.holdout:
         found.append(Mistake("evaluation.patience", "Has no effect without held-out rows: raise data.holdout."))
+    batches, processes = config.optim.accumulation, config.runtime.processes
+    if batches % processes:
+        told = f"{processes} processes share {batches} batches a step, so some wait; a multiple would not."
+        found.append(Mistake("optim.accumulation", told))
     if config.data.train_on == "roles" and not config.data.roles:
         found.append(Mistake("data.roles", "Nobody's messages are learnt: name a role, such as assistant."))
     if config.data.holdout_source and config.data.split_column:

@@ -222,6 +222,8 @@ class EvaluationSection(Section):
 
 
 class RuntimeSection(Section):
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes that share the batches of each step, one per GPU."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes a GPU where there is one."""
     seed: int = Field(default=0, ge=0, le=INT_MAX)

@@ -17,7 +17,7 @@ from core.memory.past import read_past
 from core.memory.suggestions import Suggestion
 from core.models.facts import ModelFacts, read_facts
 from core.models.source import find_model
-from core.placement import place
+from core.placement import place, tightest
 from core.plan import Plan, make_plan
 
 UNITS = {
@@ -75,7 +75,7 @@ def planned_device(options: argparse.Namespace, config: RunConfig) -> Device:
 
         device = find_gpu(options.gpu).device
     else:
-        device = place(config)
+        device = tightest(place(config))
     return with_budget(device, bytes_in(options.budget)) if options.budget else device
 
 
@@ -93,6 +93,7 @@ def as_document(plan: Plan, device: Device) -> dict:
         "verdict": found.verdict,
         "free_bytes": found.free_bytes,
         "device": device.name,
+        "each_of": found.each_of,
         "trainable_parameters": plan.num_trainable,
         "adapter_bytes": plan.adapter_bytes,
         "disk_bytes": plan.disk_bytes,
@@ -118,8 +119,9 @@ def in_words(plan: Plan, device: Device) -> list[str]:
     found = plan.estimate
     parts = [(name.replace("_", " "), size(num)) for name, num in found.parts.items() if num]
     comparison = compared(found.peak_bytes, plan.stock_peak_bytes)
+    of = f" on {found.each_of}" if found.each_of else ""
     lines = [
-        f"{size(found.peak_bytes)} ± {size(found.margin_bytes)} at the peak, which is {found.moment}",
+        f"{size(found.peak_bytes)} ± {size(found.margin_bytes)}{of} at the peak, which is {found.moment}",
         f"{found.verdict}: {size(found.free_bytes)} are free on {device.name}",
         found.evidence or "No three runs like this on this machine yet, so the band is wide",
         *([comparison] if comparison else []),

@@ -17,7 +17,7 @@ from core.figures import size
 from core.hardware import disk_free
 from core.models.facts import read_facts
 from core.models.source import find_model
-from core.placement import place
+from core.placement import place, tightest
 from core.plan import Plan, make_plan
 
 
@@ -36,7 +36,7 @@ def check_ready(config: RunConfig, runs_folder: Path) -> Plan:
         raise no_usable_row(config.data.source, report.num_rows, report.problems[0])
     if report.stop:
         raise HoneError(report.stop, path="data")
-    device = place(config)
+    device = tightest(place(config))
     plan = make_plan(config, facts, device, num_rows=report.num_usable, trained_share=report.trained_share)
     _check_folder(runs_folder, plan.disk_bytes)
     for mistake in unwise(config):

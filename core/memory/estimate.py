@@ -17,6 +17,7 @@ from core.memory.rows import Found, find_rows
 from core.memory.sampling import sampling_bytes
 from core.memory.stack import Stack, resolve
 from core.memory.suggestions import Suggestion, suggest
+from core.memory.together import share_of, together_bytes
 from core.memory.training import num_trainable, optimizer_bytes, step_bytes
 from core.memory.weights import load_bytes, weights
 from core.models.facts import ModelFacts
@@ -33,7 +34,7 @@ BAND = 0.10
 
 @dataclass(frozen=True)
 class Estimate:
-    """Memory of a run on one device, in bytes."""
+    """Memory of a run on one device, in bytes; of several processes, that of each."""
 
     peak_bytes: int
     """What the worker's process takes on the device at the worst moment."""
@@ -47,7 +48,7 @@ class Estimate:
     """The peak of each moment, by its words."""
     verdict: Verdict
     free_bytes: int
-    """What the device has free for it now."""
+    """What the device has free for it now; of a CPU's, one process's share."""
     total_bytes: int
     others_bytes: int
     """What other processes use on the device now."""
@@ -58,6 +59,8 @@ class Estimate:
     """Whether nothing is known that makes it less sure than usual."""
     cublas_bytes: int = 0
     """What of the context torch's allocator holds."""
+    each_of: str = ""
+    """Whose figures these are when several processes train: "each of 2 GPUs"; empty for one alone."""
     can_page: bool = False
     """Whether an optimizer's states could be moved out to RAM there."""
     evidence: str = ""
@@ -113,7 +116,10 @@ def estimate_stack(
     """
     rows = find_rows(facts.family, stack.mode(facts), _loss(facts, stack))
     found = _moments(config, facts, stack, rows, out)
-    fixed = {"context": context_bytes(device, stack.needs_bitsandbytes), "margin": slack_bytes(device, found)}
+    processes = config.runtime.processes
+    context = context_bytes(device, stack.needs_bitsandbytes) + together_bytes(device, processes)
+    free = share_of(device.free_bytes, device, processes)
+    fixed = {"context": context, "margin": slack_bytes(device, found)}
     worst = max(found, key=lambda moment: moment.num_bytes)
     parts = {name: worst.parts.get(name, 0) + fixed.get(name, 0) for name in PART_NAMES}
     peak = sum(parts.values())
@@ -125,14 +131,15 @@ def estimate_stack(
         margin_bytes=margin,
         moment=worst.words,
         moments={moment.words: moment.num_bytes + sum(fixed.values()) for moment in found},
-        verdict=_verdict(peak, margin, device.free_bytes, is_sure=not notes),
+        verdict=_verdict(peak, margin, free, is_sure=not notes),
         is_sure=not notes,
         can_page=device.kind == "cuda" and can_page(),
-        free_bytes=device.free_bytes,
+        free_bytes=free,
         total_bytes=device.total_bytes,
         others_bytes=device.others_bytes,
         notes=(*notes, out.sentence) if out.num_bytes else notes,
         cublas_bytes=cublas_bytes(device),
+        each_of=f"each of {processes} {'processes' if device.kind == 'cpu' else 'GPUs'}" if processes > 1 else "",
     )
 
 

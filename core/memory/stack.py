@@ -46,7 +46,7 @@ class Stack:
     length: int
     """Tokens of the longest of them."""
     accumulates: bool
-    """Whether a step takes several batches, so that later ones find gradients in place."""
+    """Whether a batch finds gradients in place: of the step's earlier ones, or the buffer of several processes."""
     packed: bool = False
     """Whether a row may hold several examples."""
     loop: Literal["hone", "trainer", "plain"] = "hone"
@@ -118,7 +118,7 @@ def resolve(config: RunConfig, facts: ModelFacts, device: Device, longest_row: i
         optimizer=config.optim.optimizer,
         rows=config.optim.batch_size,
         length=length,
-        accumulates=config.optim.accumulation > 1,
+        accumulates=config.optim.accumulation > 1 or config.runtime.processes > 1,
         packed=config.data.packing,
     )
 

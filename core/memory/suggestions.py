@@ -155,7 +155,7 @@ def _smaller(config: RunConfig, facts: ModelFacts, can_page: bool) -> Iterator[C
 
 def _larger(config: RunConfig, facts: ModelFacts) -> Iterator[Change]:
     model, memory, optim, method = config.model, config.memory, config.optim, config.method
-    if optim.accumulation > 1:
+    if optim.accumulation // 2 >= config.runtime.processes:
         half = optim.accumulation // 2
         batch = -(-optim.batch_size * optim.accumulation // half)
         values = {"optim.batch_size": batch, "optim.accumulation": half}

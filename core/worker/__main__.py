@@ -8,6 +8,7 @@ import sys
 
 JOBS = {
     "train": "core.worker.session",
+    "peer": "core.worker.peer",
     "chat": "core.worker.chat",
     "doctor": "core.worker.doctor",
     "preview": "core.worker.preview",

@@ -18,7 +18,8 @@ class Gauge:
 
     On a CPU: the resident memory of the whole process, libraries included; the peak is since the gauge started,
     exact on Linux (the kernel keeps it) and by sampling elsewhere. On a GPU: what torch's allocator has
-    reserved, plus what the driver counts for this process beyond that (kernels, workspaces).
+    reserved, plus what the driver counts for this process beyond that (kernels, workspaces). Of several processes
+    of a run, those of the largest.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -27,7 +28,8 @@ class Gauge:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gauge", daemon=True)
         self._context = 0
-        self.now = self.peak = 0
+        self._others_now = self._others_peak = 0
+        self.now = self.peak = self.own_now = self.own_peak = 0
         _forget_peak()
         self.sample()
 
@@ -43,13 +45,18 @@ class Gauge:
     def sample(self) -> None:
         """Look now; while the gauge is entered, its thread does so ten times a second."""
         if self._device.type == "cuda":
-            self.now = torch.cuda.memory_reserved(self._device) + self._context
-            self.peak = max(self.peak, torch.cuda.max_memory_reserved(self._device) + self._context)
-            return
-        self.now = self._process.memory_info().rss
-        if self._device.type == "mps":
-            self.now = max(self.now, torch.mps.driver_allocated_memory())
-        self.peak = max(self.peak, self.now, _kernel_peak())
+            self.own_now = torch.cuda.memory_reserved(self._device) + self._context
+            self.own_peak = max(self.own_peak, torch.cuda.max_memory_reserved(self._device) + self._context)
+        else:
+            self.own_now = self._process.memory_info().rss
+            if self._device.type == "mps":
+                self.own_now = max(self.own_now, torch.mps.driver_allocated_memory())
+            self.own_peak = max(self.own_peak, self.own_now, _kernel_peak())
+        self.now, self.peak = max(self.own_now, self._others_now), max(self.own_peak, self._others_peak)
+
+    def count_others(self, now: int, peak: int) -> None:
+        """What the largest of the other processes of the run takes: the larger of the two is told from here on."""
+        self._others_now, self._others_peak = now, peak
 
     def measure_context(self) -> None:
         """Ask the driver once what the process takes beyond torch's allocator; to be called after loading."""

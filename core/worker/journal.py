@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from pathlib import Path
 
@@ -17,8 +18,19 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._writer = EventWriter(path)
         self._waiting: deque[Event] = deque(maxlen=MOST_WAITING)
+        self._turn = threading.Lock()
 
     def write(self, event: Event) -> None:
+        with self._turn:
+            self._write(event)
+
+    def write_last(self, event: Event) -> None:
+        """Write an event after which there is none: whoever writes later waits for the end of the process."""
+        self._turn.acquire()
+        self._write(event)
+        self.close()
+
+    def _write(self, event: Event) -> None:
         self._waiting.append(event)
         while self._waiting:
             try:

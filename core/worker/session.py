@@ -19,11 +19,13 @@ import filelock
 from core import durable
 from core.config import RunConfig
 from core.errors import HoneError
-from core.events import Failed, Progress
+from core.events import Failed, Finished, Progress
+from core.placement import place
 from core.runs import Run
 from core.sections import BITSANDBYTES
 from core.worker.failure import failed
 from core.worker.journal import Journal
+from core.worker.peers import Peers
 
 
 def main(arguments: list[str]) -> int:
@@ -36,7 +38,7 @@ def main(arguments: list[str]) -> int:
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    _quieten_libraries()
+    quieten_libraries()
     _spare_the_window()
     try:
         with run.lock():
@@ -54,12 +56,13 @@ def main(arguments: list[str]) -> int:
 def _train(run: Run, journal: Journal, stop: threading.Event) -> int:
     journal.write(Progress(label="Starting", done=0))
     try:
-        if not _needs_bitsandbytes(run.config):
-            # PEFT imports it whenever it is there, at the cost of over a second; None says that it is not.
-            sys.modules["bitsandbytes"] = None  # type: ignore[assignment]
-        from core.worker.train import train
+        leave_out_libraries(run.config)
+        if run.config.runtime.processes > 1:
+            journal.write(_train_together(run, journal, stop))
+        else:
+            from core.worker.train import train
 
-        journal.write(train(run, journal.write, stop.is_set))
+            journal.write(train(run, journal.write, stop.is_set))
         code = 0
     except BaseException as error:
         event = _shown(error)
@@ -69,11 +72,34 @@ def _train(run: Run, journal: Journal, stop: threading.Event) -> int:
     if journal.num_waiting:
         _say(f"{journal.num_waiting} events could not be written: the disk is full.")
     journal.close()
+    if run.config.runtime.processes > 1:
+        sys.stderr.flush()
+        os._exit(code)  # the libraries' own farewell would wait for processes that have gone
     return code
 
 
-def _needs_bitsandbytes(config: RunConfig) -> bool:
-    return config.model.quantization != "none" or config.optim.optimizer in BITSANDBYTES
+def _train_together(run: Run, journal: Journal, stop: threading.Event) -> Finished:
+    """Train with other processes, of which this one is the first. When one of them dies, so does the run: with one
+    sentence, and its checkpoints whole."""
+    place(run.config)  # a mistake is told before anything is started
+
+    def give_up(event: Failed) -> None:
+        journal.write_last(event)
+        _say(event.message)
+        os._exit(1)
+
+    size = run.config.runtime.processes
+    with Peers(run, size, journal.write, give_up) as peers:
+        from core.worker.group import Group
+        from core.worker.train import train
+
+        return train(run, journal.write, stop.is_set, Group(0, size, peers.meeting))
+
+
+def leave_out_libraries(config: RunConfig) -> None:
+    """PEFT imports bitsandbytes whenever it is there, at the cost of over a second; None says that it is not."""
+    if config.model.quantization == "none" and config.optim.optimizer not in BITSANDBYTES:
+        sys.modules["bitsandbytes"] = None  # type: ignore[assignment]
 
 
 def _shown(error: BaseException) -> Failed:
@@ -83,7 +109,7 @@ def _shown(error: BaseException) -> Failed:
     return failed(error)
 
 
-def _quieten_libraries() -> None:
+def quieten_libraries() -> None:
     """Warnings go to the log as lines; no progress bars, no advice."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")

@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from accelerate import Accelerator
@@ -25,8 +25,8 @@ from core.hardware import Device, cpu_cores
 from core.memory.estimate import estimate
 from core.models.facts import read_facts
 from core.models.quarantine import clean_copy
-from core.placement import place
 from core.models.source import ModelFolder, find_model
+from core.placement import place
 from core.runs import Checkpoint, Run
 from core.sections import Full
 from core.worker import adapters, checkpoint, load, optimizer
@@ -35,8 +35,11 @@ from core.worker.checkpoint import Origin, Progress, Trained
 from core.worker.dataset import Dataset, make_dataset
 from core.worker.environment import settle, write_environment
 from core.worker.examples import encoder_for
+from core.worker.flat_gradients import FlatGradients
 from core.worker.gauge import Gauge
+from core.worker.group import Group
 from core.worker.losses import TokenLoss
+from core.worker.shared_step import SharedStepper
 from core.worker.step import START_SCALE, Stepper
 from core.worker.template import ChatTemplate, TrainOn, ensure_template
 from core.worker.token_cache import cached_tokens, key_of
@@ -66,29 +69,42 @@ class Setup:
     progress: Progress
     result_dtype: torch.dtype
     """The number format of the base's own files, in which a full fine-tune is handed over."""
+    group: Group | None = None
+    """The processes that train together; None for one alone."""
 
 
-def set_up(run: Run, write: Write) -> Setup:
+def set_up(run: Run, warn: Write, group: Group | None = None) -> Setup:
     """Read, tokenise and load everything, and put the newest whole checkpoint back.
 
-    Writes Started and Loaded. Raises HoneError for whatever in the config cannot be had here.
+    Writes Started and Loaded; of a group of processes only the leader does, and the others no more than that
+    memory ran out. Raises HoneError for whatever in the config cannot be had here.
     """
     config = run.config
-    device = place(config)
-    where = settle(device, config.runtime.threads or cpu_cores(), config.runtime.deterministic)
+    leads = group is None or group.leads
+    write = warn if leads else _keep_quiet
+    device = place(config)[group.rank if group else 0]
+    threads = config.runtime.threads or max(1, cpu_cores() // config.runtime.processes)
+    where = settle(device, threads, config.runtime.deterministic)
     gauge = Gauge(where)
     compute = load.compute_dtype(config.model, device)
     base = find_model(config.model.source, config.model.revision)
-    last = run.latest_checkpoint()
-    progress = checkpoint.read_progress(last) if last else _first_progress(config, compute)
+    if group and not leads:
+        last, progress = _heard(run, group, where)
+    else:
+        last = run.latest_checkpoint()
+        progress = checkpoint.read_progress(last) if last else _first_progress(config, compute)
 
     tokenizer = load.load_tokenizer(clean_copy(base.path))
     needed_template = ensure_template(tokenizer, config.data.template)
     data = _read_data(config, tokenizer, progress.date, write)
+    if group and leads:  # only now: the others find the tokens in the cache
+        group.join(where)
+        group.say({"step": last.step if last else 0, "progress": asdict(progress)})
     order = _order(config, data, config.data.packing)
     total_steps = _total_steps(config, order)
     data_sha256 = _hash_of(config.data)
-    write_environment(run, device, base, data_sha256, data.in_figures())
+    if leads:
+        write_environment(run, device, base, data_sha256, data.in_figures())
     predicted = _predict(config, base, device, data)
     write(_started(device, order, total_steps, progress, data, predicted))
     for sentence in _warnings(data, needed_template, last, progress, data_sha256):
@@ -105,6 +121,8 @@ def set_up(run: Run, write: Write) -> Setup:
     trained = Trained(model, parameters, optimizer.make_optimizer(parameters, config.optim), _origin(base))
     if last:
         checkpoint.restore(last, trained)
+    if group:
+        group.copy_first(parameter for _, parameter in parameters)
     accelerator = Accelerator(cpu=device.kind == "cpu", mixed_precision=PRECISIONS[compute])
     loss = TokenLoss(loaded, config.memory.loss == "chunked")
     with accelerator.autocast():
@@ -133,10 +151,12 @@ def set_up(run: Run, write: Write) -> Setup:
             memory_bytes=gauge.now,
         )
     )
+    shared = {"group": group, "flat": FlatGradients(parameters, where)} if group else {}
     return Setup(
         run=run,
         config=config,
         write=write,
+        group=group,
         accelerator=accelerator,
         gauge=gauge,
         tokenizer=tokenizer,
@@ -145,19 +165,32 @@ def set_up(run: Run, write: Write) -> Setup:
         total_steps=total_steps,
         model=model,
         loss=loss,
-        stepper=Stepper(
+        stepper=(SharedStepper if group else Stepper)(
             loss=loss,
             examples=data.examples,
             parameters=parameters,
             device=where,
             autocast=lambda: accelerator.autocast(),
             is_scaled=compute is torch.float16,
-            warn=lambda message: write(Warned(message=message, step=progress.step)),
+            warn=lambda message: warn(Warned(message=message, step=progress.step)),
+            **shared,  # type: ignore[arg-type]
         ),
         trained=trained,
         progress=progress,
         result_dtype=load.stored_dtype(base.path),
     )
+
+
+def _keep_quiet(event: Event) -> None:
+    """The leader says it."""
+
+
+def _heard(run: Run, group: Group, where: torch.device) -> tuple[Checkpoint | None, Progress]:
+    """Where the leader goes on from."""
+    group.join(where)
+    word = group.hear()
+    step = word["step"]
+    return Checkpoint(checkpoint.folder_of(run, step), step) if step else None, Progress(**word["progress"])
 
 
 def _hash_of(data: DataSection) -> str:

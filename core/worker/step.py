@@ -34,6 +34,14 @@ class Gradient:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """What a step comes to when this process computes only a part of it."""
+
+    num_trained: int
+    num_tokens: int
+
+
+@dataclass(frozen=True)
 class Stepper:
     """Computes gradients. The loss is divided by the trained tokens of the whole step, so its batches may be cut
     in any way without changing the gradient."""
@@ -47,8 +55,10 @@ class Stepper:
     """Whether the loss is scaled up, so that fp16 gradients do not vanish."""
     warn: Callable[[str], None]
 
-    def gradient(self, batches: list[list[Numbers]], progress: Progress, seed: int) -> Gradient:
-        """Leave the gradient of these batches in the parameters.
+    def gradient(
+        self, batches: list[list[Numbers]], progress: Progress, seed: int, whole: Whole | None = None
+    ) -> Gradient:
+        """Leave the gradient of these batches, or of the whole step that they are a part of, in the parameters.
 
         When memory runs out the micro-batch of `progress` is halved and the same step done again, with dropout
         drawn from the same seed; likewise with half the loss scale when fp16 overflows. Raises HoneError when one
@@ -57,7 +67,7 @@ class Stepper:
         while True:
             torch.manual_seed(seed)
             try:
-                found = self._attempt(split_batches(batches, progress.micro_batch), progress.loss_scale)
+                found = self._attempt(split_batches(batches, progress.micro_batch), progress.loss_scale, whole)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -68,21 +78,30 @@ class Stepper:
             elif self._is_scale_right(found, progress):
                 return found
 
-    def _attempt(self, batches: list[list[Numbers]], scale: float) -> Gradient:
-        for _, parameter in self.parameters:
-            parameter.grad = None
+    def _attempt(self, batches: list[list[Numbers]], scale: float, whole: Whole | None) -> Gradient:
+        self._clear()
         ready = [collate(batch, self.examples, self.device) for batch in batches]
-        num_trained = sum(len(batch.targets) for batch in ready)
+        if whole is None:
+            whole = Whole(sum(len(batch.targets) for batch in ready), sum(batch.num_tokens for batch in ready))
         total = torch.zeros((), dtype=torch.float32, device=self.device)
         for batch in ready:
             with self.autocast():
-                loss = self.loss.sum(batch) / num_trained
+                loss = self.loss.sum(batch) / whole.num_trained
             (loss * scale if self.is_scaled else loss).backward()
             total += loss.detach()
+        total = self._gather(total)
         gradients = [parameter.grad for _, parameter in self.parameters if parameter.grad is not None]
         if self.is_scaled:
             torch._foreach_mul_(gradients, 1 / scale)
-        return Gradient(total, torch.nn.utils.get_total_norm(gradients), sum(batch.num_tokens for batch in ready))
+        return Gradient(total, torch.nn.utils.get_total_norm(gradients), whole.num_tokens)
+
+    def _clear(self) -> None:
+        for _, parameter in self.parameters:
+            parameter.grad = None
+
+    def _gather(self, loss: Tensor) -> Tensor:
+        """The loss of the whole step, once the gradients are those of the whole step."""
+        return loss
 
     def _is_scale_right(self, found: Gradient, progress: Progress) -> bool:
         if not self.is_scaled:
@@ -110,8 +129,7 @@ class Stepper:
         )
 
     def _free_memory(self) -> None:
-        for _, parameter in self.parameters:
-            parameter.grad = None
+        self._clear()
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -15,43 +15,59 @@ from core.runs import Run
 from core.worker import checkpoint, evaluate, optimizer
 from core.worker.card import model_card
 from core.worker.failure import is_disk_full, is_out_of_memory
+from core.worker.group import Group
 from core.worker.meter import Meter
 from core.worker.setup import Setup, set_up
+from core.worker.step import Gradient
 
 Reason = Literal["done", "stopped", "early", "diverged"]
 SAMPLES_ON_REQUEST = 2  # when the config asks for none of its own
 
 
-def train(run: Run, write: Callable[[Event], None], is_told_to_stop: Callable[[], bool]) -> Finished:
-    """Start a run, or continue it from its newest whole checkpoint, and write what happens as events.
+def train(
+    run: Run,
+    write: Callable[[Event], None],
+    is_told_to_stop: Callable[[], bool],
+    group: Group | None = None,
+) -> Finished:
+    """Start a run, or continue it from its newest whole checkpoint, and write what happens as events. In a group
+    of processes this one leads.
 
     Raises HoneError for what the user can mend; the checkpoints that are whole stay as they are.
     """
-    setup = set_up(run, write)
+    setup = set_up(run, write, group)
     with setup.gauge:
         reason = steps(setup, is_told_to_stop)
+        if group:
+            group.dismiss(setup.gauge)
         if reason != "diverged":
             _hand_over(setup, reason)
     progress = setup.progress
     return Finished(reason=reason, step=progress.step, peak_bytes=setup.gauge.peak, seconds=progress.seconds)
 
 
+def follow(run: Run, write: Callable[[Event], None], group: Group) -> None:
+    """Take part in a run that another process leads, until it says that there are no more steps.
+
+    Of what happens only what concerns this process alone is written. Raises HoneError like `train`.
+    """
+    setup = set_up(run, write, group)
+    setup.model.train()
+    with setup.gauge:
+        while group.call(setup.gauge):
+            _take_step(setup)
+
+
 def steps(setup: Setup, is_told_to_stop: Callable[[], bool]) -> Reason:
     """Take the steps that are left, and say why there are no more."""
     run, progress, trained = setup.run, setup.progress, setup.trained
-    optim, evaluation, runtime = setup.config.optim, setup.config.evaluation, setup.config.runtime
+    evaluation, runtime = setup.config.evaluation, setup.config.runtime
     meter = Meter(setup.write, setup.gauge, progress)
     setup.model.train()
     while progress.step < setup.total_steps:
-        rate = optimizer.learning_rate(optim, progress.step, setup.total_steps)
-        batches = setup.order.batches(progress.step)
-        gradient = setup.stepper.gradient(batches, progress, _seed(runtime.seed, progress.step))
-        optimizer.clip(trained.parameters, gradient.norm, optim.grad_clip)
-        optimizer.set_learning_rate(trained.optimizer, rate)
-        is_finite = torch.isfinite(gradient.norm) & torch.isfinite(gradient.loss)
-        optimizer.step_where(trained.optimizer, is_finite)
-        progress.step += 1
-        progress.num_tokens += gradient.num_tokens
+        if setup.group:
+            setup.group.call(setup.gauge)
+        gradient, rate = _take_step(setup)
         epoch = progress.step / setup.order.steps_per_epoch
         meter.add(progress.step, epoch, rate, gradient.loss, gradient.norm, gradient.num_tokens)
 
@@ -83,6 +99,21 @@ def steps(setup: Setup, is_told_to_stop: Callable[[], bool]) -> Reason:
         if evaluation.patience and must_evaluate and progress.num_since_best >= evaluation.patience:
             return "early"
     return "done"
+
+
+def _take_step(setup: Setup) -> tuple[Gradient, float]:
+    """One optimizer step. Returns its gradient and learning rate."""
+    config, progress, trained = setup.config, setup.progress, setup.trained
+    rate = optimizer.learning_rate(config.optim, progress.step, setup.total_steps)
+    batches = setup.order.batches(progress.step)
+    gradient = setup.stepper.gradient(batches, progress, _seed(config.runtime.seed, progress.step))
+    optimizer.clip(trained.parameters, gradient.norm, config.optim.grad_clip)
+    optimizer.set_learning_rate(trained.optimizer, rate)
+    is_finite = torch.isfinite(gradient.norm) & torch.isfinite(gradient.loss)
+    optimizer.step_where(trained.optimizer, is_finite)
+    progress.step += 1
+    progress.num_tokens += gradient.num_tokens
+    return gradient, rate
 
 
 def _is_due(step: int, every: int) -> bool:
