@@ -81,6 +81,9 @@ def in_words(found: Rehearsal) -> list[str]:
         "",
         table([_living(one) for one in found.living[:MOST_SHOWN]], ("TENSORS", "SHAPE", "NUMBER", "TOGETHER")),
     ]  # fmt: skip
+    if found.reserved_bytes:
+        held, fixed = size(found.reserved_bytes), size(found.fixed_reserved_bytes)
+        lines += ["", f"torch holds up to {held} of the GPU for them; {fixed} on Windows, where it cannot grow."]
     return [*lines, "", "The framework's own memory, a few hundred MiB, comes on top."]
 
 

@@ -48,8 +48,8 @@ class Living(_Record):
 
 
 class Rehearsal(_Record):
-    """A rehearsed run. All bytes are those of tensors, as the device's allocator hands them out; what the
-    framework itself takes beside them is not among them."""
+    """A rehearsed run. All bytes are those of tensors, as the device's allocator hands them out, unless said
+    otherwise; what the framework itself takes beside them is not among them."""
 
     peak_bytes: int
     peak_phase: Phase
@@ -64,6 +64,11 @@ class Rehearsal(_Record):
     """What was alive at the peak, largest first; at most MOST_LIVING."""
     num_living: int
     """Tensors alive at the peak, all together."""
+    reserved_bytes: int = 0
+    """What torch's allocator holds at most on CUDA, used or not, where its segments can grow, as workers on Linux
+    have it; 0 on other devices."""
+    fixed_reserved_bytes: int = 0
+    """The same where segments cannot grow, as on Windows."""
     num_layers: int
     num_trainable: int
     """Parameters that the run trains."""

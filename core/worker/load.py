@@ -91,6 +91,8 @@ def load_model(
         # which rounds their constants, fails for widths that 64 does not divide, and is not undone for training.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+    if device.kind == "cuda":
+        torch.cuda.empty_cache()  # what 16-bit weights took while they were packed
     return loaded
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from core.config import RunConfig
 from core.errors import HoneError
 from core.hardware import Device, choose_device
+from core.memory.context import cublas_bytes
 from core.memory.rehearsal import MOST_LIVING, MOST_POINTS, PHASES, Living, Phase, Point, Rehearsal
 from core.models.catalogue import catalogue
 from core.models.facts import MAX_CONFIG_BYTES, facts_from_config, read_config
@@ -126,6 +127,8 @@ def describe(done: Rehearsed, config: RunConfig, device: Device, length: int) ->
         phases=phases,
         parts=dict(sorted(replay.parts(log, peak.event, block).items())),
         timeline=_timeline(log, block),
+        reserved_bytes=_reserved(log, config, device, expandable=True),
+        fixed_reserved_bytes=_reserved(log, config, device, expandable=False),
         living=[
             Living(part=part, operation=operation, shape=shape, dtype=dtype, count=count, num_bytes=num_bytes)
             for (part, operation, shape, dtype), (count, num_bytes) in replay.alike(log, living, block)
@@ -139,6 +142,22 @@ def describe(done: Rehearsed, config: RunConfig, device: Device, length: int) ->
         device=device.kind,
         seconds=round(done.seconds, 2),
         versions={name: importlib.metadata.version(name) for name in LIBRARIES},
+    )
+
+
+def _reserved(log: StorageLog, config: RunConfig, device: Device, *, expandable: bool) -> int:
+    """What torch's allocator holds at most; 0 on a device that has another."""
+    from core.worker.load import compute_dtype
+    from core.worker.reserved import reserved_peak
+
+    if device.kind != "cuda":
+        return 0
+    return reserved_peak(
+        log,
+        compute_bytes=4 if config.method.kind == "full" else compute_dtype(config.model, device).itemsize,
+        is_upcast=config.memory.upcast and config.model.quantization != "none",
+        workspace_bytes=cublas_bytes(device),
+        expandable=expandable,
     )
 
 

@@ -40,6 +40,7 @@ def test_a_rehearsal_answers_with_one_document(tmp_path: Path) -> None:
     assert {point.phase for point in found.timeline} == set(PHASES) - {"load"}
     assert [one.num_bytes for one in found.living] == sorted((one.num_bytes for one in found.living), reverse=True)
     assert (found.length, found.device, found.num_layers) == (100, "cuda", 4)
+    assert found.peak_bytes < found.reserved_bytes < found.fixed_reserved_bytes < 1.6 * found.peak_bytes + 2**26
     assert "Rehearsing" in done.stderr
 
 

@@ -54,7 +54,8 @@ class RehearsalPopup(Popup):
         if is_current and estimated_bytes:
             parts.append(compared(estimated_bytes, found.peak_bytes))
         rows = f"{found.rows} {'row' if found.rows == 1 else 'rows'} of {whole(found.length)} tokens"
-        self.detail.setText(" · ".join([*parts, rows, f"{found.seconds:.0f} s"]))
+        held = [f"the allocator holds {size(found.reserved_bytes)}"] if found.reserved_bytes else []
+        self.detail.setText(" · ".join([*parts, *held, rows, f"{found.seconds:.0f} s"]))
         self.stale.setText("The settings have changed since; rehearse again for the plan as it is now.")
         self.stale.setVisible(not is_current)
         self.timeline.show_points(found.timeline)
