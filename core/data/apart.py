@@ -1,7 +1,8 @@
-"""Checks a dataset in a process of its own: `python -m core.data.apart` reads a run's config from stdin.
+"""Looks through a dataset in a process of its own: `python -m core.data.apart check` (or `survey`) reads a run's
+config from stdin.
 
 Rows are read and judged in Python, which holds its lock all the while: on a thread, the check of a large file
-would take the window's frames. Now and then the process says a Progress event, and at last the report, in a line.
+would take the window's frames. Now and then the process says a Progress event, and at last what it found.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from core.config import RunConfig
 from core.data.check import check
 from core.data.report import Report
 from core.data.source import wrong
+from core.data.survey import Survey, kept_survey, survey
 from core.errors import HoneError
 from core.events import Failed, Progress, decode, encode
 from core.launch import worker_environment, worker_python
@@ -26,8 +28,21 @@ def check_run(config: RunConfig, progress: Callable[[int, int], None] | None = N
 
 def check_apart(config: RunConfig, progress: Callable[[int, int], None]) -> Report:
     """`check_run` in a process of its own, which ends when `progress` raises. Raises HoneError."""
+    return Report.model_validate_json(_ask("check", config, progress))
+
+
+def survey_apart(config: RunConfig, progress: Callable[[int, int], None]) -> Survey:
+    """The survey of a run's data, made in a process of its own where it is not kept. Raises HoneError."""
+    if (found := kept_survey(config)) is not None:
+        return found
+    _ask("survey", config, progress)
+    return survey(config, progress)  # kept by now, unless the disk is full
+
+
+def _ask(job: str, config: RunConfig, progress: Callable[[int, int], None]) -> bytes:
+    """The last line that a process for this job says."""
     worker = subprocess.Popen(
-        [worker_python(), "-P", "-m", "core.data.apart"],
+        [worker_python(), "-P", "-m", "core.data.apart", job],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -51,27 +66,28 @@ def check_apart(config: RunConfig, progress: Callable[[int, int], None]) -> Repo
             raise
     if worker.returncode:
         raise wrong("The check of the data ended without a word; is memory short? Choose the data again.")
-    return Report.model_validate_json(last)
+    return last
 
 
-def main() -> int:
-    """Exit 0 after the report, 1 after a Failed event."""
+def main(job: str) -> int:
+    """Exit 0 after what was found, 1 after a Failed event."""
 
     def say(line: bytes) -> None:
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
 
+    def tell(done: int, total: int) -> None:
+        say(encode(Progress(label=job, done=done, total=total)))
+
     try:
         config = RunConfig.from_yaml(sys.stdin.buffer.read().decode())
-        report = check_run(
-            config, lambda done, total: say(encode(Progress(label="Checking", done=done, total=total)))
-        )
+        found = (check_run if job == "check" else survey)(config, tell)
     except HoneError as error:
         say(encode(Failed(message=error.message, path=error.path)))
         return 1
-    say(report.model_dump_json().encode() + b"\n")
+    say((found.statistics if isinstance(found, Survey) else found).model_dump_json().encode() + b"\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))

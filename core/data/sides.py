@@ -46,15 +46,30 @@ class Sides:
         return Split(len(held) - num_held, num_held, tuple(self.numbers[asked].tolist()))
 
 
+class FoundSides:
+    """`add` every row of a run in its order, then take the `sides`."""
+
+    def __init__(self) -> None:
+        self._num_rows = 0
+        self._numbers, self._keys, self._strata = array("q"), array("q"), array("q")
+
+    def add(self, row: Row | Problem) -> None:
+        if isinstance(row, Row):
+            self._numbers.append(self._num_rows)
+            self._keys.append(key(row))
+            self._strata.append(digest(row.stratum) if row.stratum else 0)
+        self._num_rows += 1
+
+    def sides(self) -> Sides:
+        return Sides(*(np.frombuffer(values, np.int64) if values else np.zeros(0, np.int64)
+                       for values in (self._numbers, self._keys, self._strata)))  # fmt: skip
+
+
 def find_sides(rows: Iterable[Row | Problem], progress: Callable[[int], None] | None = None) -> Sides:
     """Read every row once. `progress(done)` is called now and then; an exception it raises ends the work."""
-    numbers, keys, strata = array("q"), array("q"), array("q")
+    found = FoundSides()
     for number, row in enumerate(rows):
         if progress and number % ROWS_PER_PROGRESS == 0:
             progress(number)
-        if isinstance(row, Row):
-            numbers.append(number)
-            keys.append(key(row))
-            strata.append(digest(row.stratum) if row.stratum else 0)
-    return Sides(*(np.frombuffer(values, np.int64) if values else np.zeros(0, np.int64)
-                   for values in (numbers, keys, strata)))  # fmt: skip
+        found.add(row)
+    return found.sides()

@@ -14,6 +14,7 @@ from app.pages.new_run.sight_tab import SightTab, in_words
 from app.state.chosen_data import ChosenData
 from app.state.chosen_model import ChosenModel
 from app.state.data_statistics import DataStatistics
+from app.state.data_survey import DataSurvey
 from app.state.draft import Draft
 from app.state.preview import MOST_ASKED, Preview
 from app.state.row_lengths import RowLengths
@@ -191,7 +192,7 @@ def test_thousands_of_tokens_scroll(theme, qtbot):
 def test_the_limit_is_dragged_on_the_lengths_and_counts_are_kept(preview, draft, chosen, background, theme, qtbot):
     model, data = chosen
     lengths = RowLengths(model, data, preview, background)
-    statistics = DataStatistics(draft, data, lengths, background)
+    statistics = DataStatistics(draft, DataSurvey(draft, data, background), lengths, background)
     tab = LengthsTab(draft, preview, statistics, theme)
     qtbot.addWidget(tab)
     tab.resize(700, 174)

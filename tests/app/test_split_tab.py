@@ -9,6 +9,7 @@ import pytest
 from app.pages.new_run.split_tab import SplitTab
 from app.state.chosen_data import ChosenData
 from app.state.data_columns import DataColumns
+from app.state.data_survey import DataSurvey
 from app.state.draft import Draft
 from app.state.row_reader import RowReader
 from app.state.split_sides import SplitSides
@@ -27,7 +28,7 @@ def tab(tmp_path, background, theme, qtbot) -> SplitTab:
     path.write_text("\n".join(map(json.dumps, rows)))
     draft = Draft(RunConfig().with_values({"data.source": str(path), "data.holdout": 0.2}))
     data = ChosenData(draft, background)
-    reader, sides = RowReader(data, background), SplitSides(draft, data, background)
+    reader, sides = RowReader(data, background), SplitSides(draft, DataSurvey(draft, data, background), background)
     tab = SplitTab(draft, data, DataColumns(data, background), sides, reader, theme)
     qtbot.addWidget(tab)
     tab.resize(600, 270)

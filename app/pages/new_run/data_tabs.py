@@ -16,6 +16,7 @@ from app.state.chosen_data import ChosenData
 from app.state.data_columns import DataColumns
 from app.state.data_edits import DataEdits
 from app.state.data_statistics import DataStatistics
+from app.state.data_survey import DataSurvey
 from app.state.draft import Draft
 from app.state.preview import Preview
 from app.state.problem_export import ProblemExport
@@ -66,10 +67,11 @@ class DataTabs(QWidget):
         self.stack.addWidget(self.problems)
         self._make_mapping = lambda: MappingTab(draft, data, self.columns, theme)
         self._mapping: MappingTab | None = None
-        sides = SplitSides(draft, data, background)
+        survey = DataSurvey(draft, data, background)
+        sides = SplitSides(draft, survey, background)
         self._make_split = lambda: SplitTab(draft, data, self.columns, sides, reader, theme)
         self._split: SplitTab | None = None
-        statistics = DataStatistics(draft, data, lengths, background)
+        statistics = DataStatistics(draft, survey, lengths, background)
         self._make_lengths = lambda: _lengths_tab(draft, preview, statistics, theme)
         self._lengths: LengthsTab | None = None
         self.tabs.chosen.connect(self._open)
