@@ -8,8 +8,9 @@ from typing import Literal
 
 Token = tuple[str, bool, bool]
 """Its text, whether it is trained, and whether it is a special token."""
-Kind = Literal["plain", "trained", "special", "trained special", "lost", "cut", "split"]
+Kind = Literal["plain", "trained", "unwanted", "special", "trained special", "lost", "cut", "split", "name"]
 
+LEARNT: tuple[Kind, ...] = ("trained", "trained special", "unwanted")
 BREAK, GLUE, RETURN = "\u200b", "\u00a0", "↵"
 HEADER = 24
 """A turn's header is at most this long: a line is not broken between it and its message."""
@@ -18,6 +19,20 @@ HIDDEN = dict.fromkeys(
     (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029, 0x85), "\ufffd"
 )
 SHOWN = str.maketrans(PICTURES | HIDDEN | {ord("\t"): "⇥", 0xFEFF: "\ufffd"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """One sequence of a row. Tokens from number `limit` on are lost; `splits` are numbers of tokens before which
+    another sequence begins."""
+
+    tokens: Sequence[Token]
+    limit: int = 2**31
+    splits: Collection[int] = ()
+    name: str = ""
+    """What stands before it, of one that is told from others by a name."""
+    is_unwanted: bool = False
+    """What is trained of it is learnt as what not to say."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +70,32 @@ class Paragraph:
         self.size += len(text)
 
 
-def arrange(tokens: Sequence[Token], limit: int, splits: Collection[int] = ()) -> list[Paragraph]:
-    """Paragraphs that end where the text breaks its line, or where a turn ends.
+def arrange(parts: Sequence[Part]) -> list[Paragraph]:
+    """Paragraphs that end where the text breaks its line, or where a turn ends. Tokens are numbered through all
+    parts; the first begins without a mark unless it has a name."""
+    paragraphs: list[Paragraph] = []
+    first = 0
+    for part in parts:
+        found = _arrange(part, first)
+        if part.name or paragraphs:
+            _mark(head := Paragraph(), part.name or "next sequence", "name" if part.name else "split")
+            paragraphs.append(head)
+        paragraphs += found
+        first += len(part.tokens)
+    return paragraphs or [Paragraph()]
 
-    Tokens from number `limit` on are lost; `splits` are numbers of tokens before which another sequence begins.
-    """
+
+def _arrange(part: Part, first: int) -> list[Paragraph]:
     paragraphs = [Paragraph()]
     was_special = False
-    for number, (text, is_trained, is_special) in enumerate(tokens):
-        now = paragraphs[-1]
-        if number == limit:
-            _mark(now, f"cut after {limit:,} tokens", "cut")
-        elif number in splits:
+    for place, (text, is_trained, is_special) in enumerate(part.tokens):
+        now, number = paragraphs[-1], first + place
+        if place == part.limit:
+            _mark(now, f"cut after {part.limit:,} tokens", "cut")
+        elif place in part.splits:
             _mark(now, "next sequence", "split")
-        is_lost = number >= limit
+        is_lost = place >= part.limit
+        trained: Kind = "unwanted" if part.is_unwanted else "trained"
         if is_special:
             if was_special and now.num_plain > HEADER:
                 paragraphs.append(now := Paragraph())
@@ -77,7 +104,7 @@ def arrange(tokens: Sequence[Token], limit: int, splits: Collection[int] = ()) -
             now.add(f"{GLUE}{_name(text)}{GLUE}", number, kind)
             now.space(BREAK)
         elif text:
-            _write(paragraphs, text, number, "lost" if is_lost else "trained" if is_trained else "plain")
+            _write(paragraphs, text, number, "lost" if is_lost else trained if is_trained else "plain")
         was_special = is_special
     return paragraphs if paragraphs[-1].text or len(paragraphs) == 1 else paragraphs[:-1]
 
@@ -106,8 +133,9 @@ def _write(paragraphs: list[Paragraph], text: str, number: int, kind: Kind) -> N
 
 
 def _is_header(paragraph: Paragraph) -> bool:
-    begins_special = bool(paragraph.spans) and paragraph.spans[0].kind == "special"
-    return begins_special and 0 < paragraph.num_plain <= HEADER and "trained" not in paragraph.spans[-1].kind
+    if not paragraph.spans or paragraph.spans[-1].kind in LEARNT:
+        return False
+    return paragraph.spans[0].kind == "special" and 0 < paragraph.num_plain <= HEADER
 
 
 def _mark(paragraph: Paragraph, words: str, kind: Kind) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -28,12 +28,14 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
 
 from app.theme import Theme, mono_font
-from app.widgets.token_layout import Paragraph, Span, Token, arrange
+from app.widgets.token_layout import Paragraph, Part, Span, Token, arrange
 
 LINE = 22.0
 INSET = 2.0
 CHIP_RADIUS = 3.0
 RIGHT_MARGIN = 10
+WASHES = {"trained": "fits_wash", "trained special": "fits_wash", "unwanted": "no_wash"}
+"""What stands behind tokens that are learnt."""
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Block:
 
 
 class TokenView(QAbstractScrollArea):
-    """`show_tokens` replaces what is shown. Only what is in sight is painted, so length costs nothing."""
+    """`show_parts` replaces what is shown. Only what is in sight is painted, so length costs nothing."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -68,13 +70,13 @@ class TokenView(QAbstractScrollArea):
     def paragraphs(self) -> list[Paragraph]:
         return [block.paragraph for block in self._blocks]
 
-    def show_tokens(self, tokens: Sequence[Token], limit: int = 2**31, splits: Collection[int] = ()) -> None:
-        """Show tokens; those from number `limit` on are lost, and before each of `splits` a sequence begins."""
-        self._tokens = tokens
-        self._blocks = [self._block(paragraph) for paragraph in arrange(tokens, limit, splits)]
+    def show_parts(self, parts: Sequence[Part]) -> None:
+        """Show the sequences of a row, one after another."""
+        self._tokens = [token for part in parts for token in part.tokens]
+        self._blocks = [self._block(paragraph) for paragraph in arrange(parts)]
         self._lay_out()
         self.verticalScrollBar().setValue(0)
-        self.setAccessibleDescription("".join(text for text, _, _ in tokens[:500]))
+        self.setAccessibleDescription("".join(text for text, _, _ in self._tokens[:500]))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._lay_out()
@@ -114,7 +116,7 @@ class TokenView(QAbstractScrollArea):
 
     def _formats(self, paragraph: Paragraph) -> Iterator[QTextLayout.FormatRange]:
         colors = {"special": "secondary", "trained special": "secondary", "lost": "faint", "cut": "no",
-                  "split": "secondary"}  # fmt: skip
+                  "split": "secondary", "name": "text"}  # fmt: skip
         for span in paragraph.spans:
             if span.kind in colors:
                 yield _format(span.start, span.end, self._theme.color(colors[span.kind]))
@@ -171,19 +173,19 @@ class TokenView(QAbstractScrollArea):
     def _paint_backs(self, painter: QPainter, block: Block, line: QTextLine) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         for span, place in self._pieces(block, line):
-            if "trained" in span.kind:
-                painter.fillRect(place.adjusted(0, INSET, 0, -INSET), self._theme.color("fits_wash"))
+            if wash := WASHES.get(span.kind):
+                painter.fillRect(place.adjusted(0, INSET, 0, -INSET), self._theme.color(wash))
 
     def _paint_fronts(self, painter: QPainter, block: Block, line: QTextLine) -> None:
         for span, place in self._pieces(block, line):
             low = place.bottom() - INSET - 0.5
-            if "trained" in span.kind:
-                painter.setPen(_pen(self._theme.color("fits"), 1.5))
+            if wash := WASHES.get(span.kind):
+                painter.setPen(_pen(self._theme.color(wash.removesuffix("_wash")), 1.5))
                 painter.drawLine(QLineF(place.left() + 0.5, low, place.right() - 1.0, low))
             elif span.kind == "plain" and place.width() > 3:
                 painter.setPen(_pen(self._theme.color("line"), 1.0))
                 painter.drawLine(QLineF(place.left() + 0.5, low, place.right() - 1.0, low))
-            if "special" in span.kind or span.kind in ("cut", "split"):
+            if "special" in span.kind or span.kind in ("cut", "split", "name"):
                 color = self._theme.color("no" if span.kind == "cut" else "strong_line")
                 painter.setPen(_pen(color, 1.0))
                 painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -200,9 +202,8 @@ class TokenView(QAbstractScrollArea):
 
     def _describe(self, span: Span) -> str:
         text, is_trained, _ = self._tokens[span.number]
-        fate = (
-            "lost to the length limit" if span.kind == "lost" else "trained" if is_trained else "read, not trained"
-        )
+        fate = "trained" if is_trained else "read, not trained"
+        fate = {"lost": "lost to the length limit", "unwanted": "learnt as what not to say"}.get(span.kind, fate)
         return f"Token {span.number + 1:,}, {text!r}: {fate}"
 
 

@@ -57,7 +57,8 @@ def show_tokens(options: argparse.Namespace) -> int:
     for remark in seen.remarks:
         say(f"Note: {remark}")
     for sequence in seen.sequences:
-        for line in ("", _text_of(sequence, config.data.max_length), "", _in_words(sequence)):
+        name = [f"[{sequence.name}]"] if sequence.name else []
+        for line in ("", *name, _text_of(sequence, config.data.max_length), "", _in_words(sequence)):
             say(line)
     return 0
 

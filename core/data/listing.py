@@ -39,6 +39,7 @@ SAID = {
     NOTHING_LEFT: "has nothing that would be trained",
     UNCLEAR: "is rendered so that it is not certain where an answer begins",
 }
+JUDGED_OTHERWISE = "gives the answer of {} and has the opposite verdict"
 Detail = Callable[[str, int], str]
 """What is said of a row of a kind that only tokens can tell; empty for the usual words."""
 
@@ -77,7 +78,8 @@ class Listing:
         if said := self._detail(kind, number):
             return said
         if partner >= 0:
-            return SAID[kind].format(self._place(partner, number))
+            said = JUDGED_OTHERWISE if kind == CONFLICT and self._marks.verdicts[number] else SAID[kind]
+            return said.format(self._place(partner, number))
         if kind in SAID:
             return SAID[kind]
         row = row if row is not None else self._rows[number]

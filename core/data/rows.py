@@ -238,13 +238,16 @@ def first_rows(
 
 def require_objective(rows: Rows, objective: str) -> None:
     """Raise HoneError(path="data.source") when an objective ("sft", "pretrain") cannot learn from these rows."""
-    kinds = {"preference": "preference pairs (chosen and rejected)", "kto": "answers with a verdict (label)"}
+    kinds = {
+        "preference": ("preference pairs (chosen and rejected)", "the chosen answers alone", "completion: chosen"),
+        "kto": ("answers with a verdict (label)", "all its answers alike", "completion: completion"),
+    }
     if rows.format in kinds and objective in ("sft", "pretrain"):
-        other = "dpo" if rows.format == "preference" else "kto"
+        held, part, mapped = kinds[rows.format]
         raise wrong(
-            f"{rows.source} holds {kinds[rows.format]}, which an objective such as {other} learns "
-            f"from; {objective} needs rows with {formats.EXPECTED}. To learn from some of its columns alone, say "
-            "which with data.mapping."
+            f"{rows.source} holds {held}, and {objective} learns from single answers; there is no objective for "
+            f"these yet. To learn {part}, say with data.mapping which columns have them, such as "
+            f"{{prompt: prompt, {mapped}}}."
         )
 
 

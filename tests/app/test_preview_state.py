@@ -18,7 +18,7 @@ from app.state.data_survey import DataSurvey
 from app.state.draft import Draft
 from app.state.preview import MOST_ASKED, Preview
 from app.state.row_lengths import RowLengths
-from app.widgets.token_layout import arrange, units
+from app.widgets.token_layout import Part, arrange, units
 from app.widgets.token_view import TokenView
 from core.config import RunConfig
 from core.preview import Seen, Sequence
@@ -100,9 +100,12 @@ def test_the_worker_shows_rows_follows_settings_and_counts(preview, draft, qtbot
     qtbot.waitUntil(lambda: preview.row(3) is not None, timeout=WAIT_MS)
 
     draft.set("data.source", "sample:poems-preferences")
-    qtbot.waitUntil(lambda: preview.state == "ready" and preview.row(3) is not None, timeout=WAIT_MS)
-    seen = preview.row(3)
-    assert seen is not None and [one.name for one in seen.sequences] == ["chosen", "rejected"]
+    qtbot.waitUntil(
+        lambda: (
+            (seen := preview.row(3)) is not None and [one.name for one in seen.sequences] == ["chosen", "rejected"]
+        ),
+        timeout=WAIT_MS,
+    )
 
 
 def test_rows_that_were_passed_do_not_stand_before_the_one_in_sight(preview, draft, qtbot, tmp_path):
@@ -154,7 +157,7 @@ def test_words_for_rows_that_are_cut_split_or_left_out():
 def test_every_token_has_its_letters_once_and_in_order():
     texts = ["<|im_start|>", "user", "\n", "🦊 é", "\r\n\n", "x\ny", "", "<|im_end|>"]
     tokens = [(text, place > 3, text.startswith("<|")) for place, text in enumerate(texts)]
-    paragraphs = arrange(tokens, 7)
+    paragraphs = arrange([Part(tokens, 7)])
     places = [(span.number, span.kind) for paragraph in paragraphs for span in paragraph.spans]
     assert [number for number, _ in places] == [0, 1, 2, 3, 4, 5, 5, 5, -1, 7]
     assert [kind for _, kind in places][-2:] == ["cut", "lost"]
@@ -164,12 +167,25 @@ def test_every_token_has_its_letters_once_and_in_order():
     assert len(paragraphs) == 3, "a header keeps its line; a run of breaks breaks once"
 
 
+def test_sequences_stand_apart_with_their_names_and_tokens_are_numbered_through():
+    tokens = [("a", False, False), ("b", True, False)]
+    pair = [Part(tokens, name="chosen"), Part(tokens, limit=1, name="rejected", is_unwanted=True)]
+    found = [[(span.number, span.kind) for span in one.spans] for one in arrange(pair)]
+    assert found == [
+        [(-1, "name")], [(0, "plain"), (1, "trained")], [(-1, "name")], [(2, "plain"), (-1, "cut"), (3, "lost")],
+    ]  # fmt: skip
+    assert arrange([Part(tokens, is_unwanted=True)])[0].spans[-1].kind == "unwanted"
+    assert [one.text.strip("\u200b") for one in arrange([Part(tokens), Part(tokens)])] == [
+        "ab", "\u00a0next\u00a0sequence\u00a0", "ab",
+    ]  # fmt: skip
+
+
 def test_markup_and_orders_of_the_data_stay_words(theme, qtbot):
     view = TokenView(theme)
     qtbot.addWidget(view)
     view.resize(400, 120)
     view.show()
-    view.show_tokens([("<b>", True, False), ("\x1b[2J\x00", False, False), ("\u202eevil", False, False)])
+    view.show_parts([Part([("<b>", True, False), ("\x1b[2J\x00", False, False), ("\u202eevil", False, False)])])
     shown = "".join(paragraph.text for paragraph in view.paragraphs)
     assert shown == "<b>␛[2J␀\ufffdevil"
     qtbot.keyClick(view, Qt.Key.Key_PageDown)
@@ -181,7 +197,7 @@ def test_thousands_of_tokens_scroll(theme, qtbot):
     qtbot.addWidget(view)
     view.resize(400, 120)
     view.show()
-    view.show_tokens([(f" word{number}", number % 2 > 0, False) for number in range(8000)])
+    view.show_parts([Part([(f" word{number}", number % 2 > 0, False) for number in range(8000)])])
     assert view.verticalScrollBar().maximum() > 10_000
     view.verticalScrollBar().setValue(view.verticalScrollBar().maximum())
     numbers = [span.number for block, line in view._lines_in_sight() for span, _ in view._pieces(block, line)]

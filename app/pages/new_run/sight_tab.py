@@ -15,6 +15,7 @@ from app.state.preview import Preview
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.label import ElidedLabel, Label
+from app.widgets.token_layout import Part
 from app.widgets.token_view import TokenView
 from core.figures import whole
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 150
 """How long the row before may stay in sight while the next one is asked for."""
+UNWANTED = ("rejected", "bad answer")
+"""Sequences that are learnt as what not to say."""
 TRAINED = {
     "answers": "answers only",
     "last_answer": "last answer only",
@@ -124,18 +127,13 @@ class SightTab(QWidget):
 
     def _show_tokens(self, seen: Seen) -> None:
         config = self._draft.config
-        if len(seen.sequences) == 1:
-            (one,) = seen.sequences
-            limit = one.num_tokens - one.num_cut
-            self.tokens.show_tokens(one.tokens, limit, frozenset(one.splits))
-        else:
-            tokens, splits = [], []
-            for one in seen.sequences:
-                splits.append(len(tokens))
-                tokens += one.tokens[: one.num_tokens - one.num_cut]
-            self.tokens.show_tokens(tokens, splits=frozenset(splits[1:]))
+        self.tokens.show_parts([
+            Part(one.tokens, one.num_tokens - one.num_cut, frozenset(one.splits), one.name, one.name in UNWANTED)
+            for one in seen.sequences
+        ])  # fmt: skip
         self.stack.setCurrentWidget(self.tokens)
-        is_all = config.objective.kind == "pretrain" or not _has_turns(self._row)
+        is_named = any(one.name for one in seen.sequences)
+        is_all = not is_named and (config.objective.kind == "pretrain" or not _has_turns(self._row))
         trained = TRAINED[config.data.train_on]
         if config.data.train_on == "roles":
             trained = f"messages of {' and '.join(config.data.roles) or 'nobody'}"
@@ -191,7 +189,9 @@ def in_words(seen: Seen, trained: str) -> str:
     ]
     if cut := sum(one.num_cut for one in seen.sequences):
         words.append(f"{whole(cut)} tokens are cut")
-    if len(seen.sequences) > 1:
+    if any(one.name for one in seen.sequences):
+        words[1] = " and ".join(dict.fromkeys(one.name for one in seen.sequences))
+    elif len(seen.sequences) > 1:
         words.append(f"{len(seen.sequences)} sequences, one per answer")
     elif num_splits := sum(len(one.splits) for one in seen.sequences):
         words.append(f"goes on in {num_splits + 1} sequences")
