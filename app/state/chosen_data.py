@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from app.state.background import Background, Ticket
+from app.state.background import Background, DroppedError, Ticket
 from app.state.draft import Draft
 from core.config import RunConfig
 from core.data.kinds import POLICIES
@@ -37,6 +38,9 @@ class ChosenData(QObject):
         self.rows: Rows | None = None
         self.report: Report | None = None
         self.error = ""
+        self.opening = ""
+        """What goes on with packed or large data before there are rows, such as "Unpacking"."""
+        self.opened_share = 0.0
         self.checked_share = 0.0
         """How much of the data has been checked, while there is no report yet."""
         draft.changed.connect(self._follow)
@@ -62,7 +66,13 @@ class ChosenData(QObject):
     def read_again(self) -> None:
         """Read again after an edit; the rows as they were stay in sight until then."""
         self.report, self.error = None, ""
-        self._open()
+        if self.rows is None or self._is_opening:
+            self._open()
+            return
+        self._drop()
+        self._is_opening = True
+        self._tickets = [self._background.run(self, self.rows.edited, self._opened, self._failed)]
+        self.changed.emit()
 
     def look_again(self) -> None:
         """Read again, as after the file was mended."""
@@ -87,10 +97,18 @@ class ChosenData(QObject):
 
     def _open(self) -> None:
         self._drop()
-        self._is_opening = True
+        self._is_opening, self.opening, self.opened_share = True, "", 0.0
         assert self._config is not None
-        work = partial(_open, self._config.data, self._config.runtime.seed)
-        self._tickets = [self._background.run(self, work, self._opened, self._failed)]
+        work = partial(_open, self._config.data, self._config.runtime.seed, self._tell_opening)
+        self._tickets = [self._background.run_long(self, work, self._opened, self._failed, self._opened_so_far)]
+        self.changed.emit()
+
+    def _tell_opening(self, what: str) -> None:
+        """Called on the thread that opens the data, before it reports how far it is."""
+        self.opening = what
+
+    def _opened_so_far(self, share: float) -> None:
+        self.opened_share = share
         self.changed.emit()
 
     def _drop(self) -> None:
@@ -138,10 +156,23 @@ def _checking(config: RunConfig) -> tuple[object, ...]:
     return (config.runtime.seed, *(getattr(config.data, name) for name in CHECKED_BY))
 
 
-def _open(data: DataSection, seed: int) -> Rows:
+def _open(data: DataSection, seed: int, tell: Callable[[str], None], ticket: Ticket) -> Rows:
+    """Ended when the ticket is dropped, as when other data is chosen."""
+    from core.data.pace import now_and_then
     from core.data.rows import rows_of
 
-    return rows_of(data, seed)
+    def show(what: str, done: int, total: int) -> None:
+        tell(what)
+        ticket.report(done, total)
+
+    seldom = now_and_then(show)
+
+    def told(what: str, done: int, total: int) -> None:
+        if ticket.is_dropped:
+            raise DroppedError
+        seldom(what, done, total)
+
+    return rows_of(data, seed, told)
 
 
 def _check(config: RunConfig, is_large: bool, ticket: Ticket) -> Report:

@@ -13,9 +13,10 @@ from core.data.check import check, no_usable_row
 from core.data.export import export_problems
 from core.data.kinds import LEFT_OUT, policy_of
 from core.data.listing import MOST_LISTED as LISTED
+from core.data.pace import now_and_then
 from core.data.report import Report
 from core.data.row import Problem, Row
-from core.data.rows import rows_of
+from core.data.run_rows import RunRows
 from core.data.statistics import Statistics
 from core.errors import HoneError
 from core.figures import size, whole
@@ -82,7 +83,7 @@ def show_row(options: argparse.Namespace) -> int:
 
         return show_tokens(options)
     config = data_config(options)
-    rows = rows_of(config.data, config.runtime.seed)
+    rows = opened(config).data
     if not 1 <= options.row <= len(rows):
         raise HoneError(f"{options.file} has {whole(len(rows))} rows; --row {options.row} is none of them.")
     row = rows[options.row - 1]
@@ -97,6 +98,15 @@ def show_row(options: argparse.Namespace) -> int:
     return 0
 
 
+def opened(config: RunConfig) -> RunRows:
+    """The rows of a run, with progress on stderr while large files are unpacked and indexed. Raises HoneError."""
+    line = ProgressLine()
+    try:
+        return RunRows.of(config.data, config.runtime.seed, now_and_then(line.told))
+    finally:
+        line.clear()
+
+
 def checked(config: RunConfig) -> Report:
     """The report on a run's data, with progress on stderr while a large file is read. Raises HoneError."""
     line = ProgressLine()
@@ -105,6 +115,7 @@ def checked(config: RunConfig) -> Report:
             config.data,
             config.runtime.seed,
             lambda done, total: line.show(f"Reading the data: {done / total:.0%}") if done else None,
+            now_and_then(line.told),
         )
     finally:
         line.clear()
@@ -119,6 +130,7 @@ def in_words(report: Report) -> list[str]:
         f"trained, {whole(report.num_held)} held out",
         f"A row has {whole(report.characters.median)} characters in the middle, {whole(report.characters.min)} to "
         f"{whole(report.characters.max)}",
+        *([report.passed_in_words] if report.passed else []),
     ]
     for counts, listed, heading in (
         (report.reasons, report.problems, "ROWS THAT CANNOT BE USED"),

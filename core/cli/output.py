@@ -45,6 +45,10 @@ class ProgressLine:
             note(text)
             self._shown_at = now
 
+    def told(self, what: str, done: int, total: int) -> None:
+        """How far something is, as a share where that is known."""
+        self.show(f"{what}: {done / total:.0%}" if total else f"{what} …")
+
     def note(self, text: str) -> None:
         """A lasting line above the progress."""
         self.clear()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from core.cli.datasets import checked
+from core.cli.datasets import checked, opened
 from core.cli.output import note
 from core.config import RunConfig, unwise
 from core.data.check import no_usable_row
 from core.data.rows import require_objective
-from core.data.run_rows import RunRows
 from core.data.templates import read_template
 from core.errors import HoneError
 from core.figures import size
@@ -27,10 +26,10 @@ def check_ready(config: RunConfig, runs_folder: Path) -> Plan:
     facts = read_facts(find_model(config.model.source, config.model.revision).path)
     data = config.data
     read_template(data.template)
-    rows = RunRows.of(data, config.runtime.seed)
-    for opened in (rows.data, rows.apart):
-        if opened is not None:
-            require_objective(opened, config.objective.kind)
+    rows = opened(config)
+    for one in (rows.data, rows.apart):
+        if one is not None:
+            require_objective(one, config.objective.kind)
     report = checked(config)
     if not report.num_used:
         raise no_usable_row(config.data.source, report.num_rows, report.problems[0])

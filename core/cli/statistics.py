@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from core.cli.datasets import data_config, personal_in_words
+from core.cli.datasets import data_config, opened, personal_in_words
 from core.cli.output import ProgressLine, say, say_json, table
 from core.data.mapping import Meaning
 from core.data.statistics import Statistics, statistics
+from core.data.survey import survey
 from core.figures import whole
 
 
@@ -17,15 +18,18 @@ def show_stats(options: argparse.Namespace) -> int:
 
     config = data_config(options)
     line = ProgressLine()
+    opened(config)  # what is packed is unpacked with a word
+
+    def progress(done: int, total: int) -> None:
+        line.told("Reading the data", done, total)
+
     try:
-        found = statistics(
-            options.file,
-            config.data.more,
-            seed=config.runtime.seed,
-            meaning=Meaning.of(config.data),
-            personal=options.personal,
-            progress=lambda done, total: line.show(f"Reading the data: {done / total:.0%}") if done else None,
-        )
+        if options.personal:
+            data, seed = config.data, config.runtime.seed
+            found = statistics(data.source, data.more, seed=seed, meaning=Meaning.of(data), personal=True,
+                               progress=progress)  # fmt: skip
+        else:
+            found = survey(config, progress).statistics
     finally:
         line.clear()
     counted = count_tokens(options, config) if options.model or options.sample else None

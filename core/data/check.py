@@ -13,6 +13,8 @@ from core.data.judgement import Judgement, judge
 from core.data.kinds import REPEATED
 from core.data.listing import Listing
 from core.data.marks import GrowingMarks, Marks, oddities
+from core.data.pace import Told, unheard
+from core.data.passed import in_words
 from core.data.report import Listed, Report, Spread
 from core.data.row import Problem, Row
 from core.data.run_rows import RunRows
@@ -21,17 +23,19 @@ from core.errors import HoneError
 from core.sections import DataSection
 
 ROWS_PER_PROGRESS = 2000
+LISTED_PASSED = 100
 SEED: int = RunConfig().runtime.seed
 Progress = Callable[[int, int], None]
 """`progress(done, total)` is called now and then; an exception it raises ends the work."""
 
 
-def check(data: DataSection, seed: int = SEED, progress: Progress | None = None) -> Report:
-    """Read every row that a run with these settings would read, those to evaluate on included.
+def check(data: DataSection, seed: int = SEED, progress: Progress | None = None, told: Told = unheard) -> Report:
+    """Read every row that a run with these settings would read, those to evaluate on included; `told` hears of
+    unpacking and indexing.
 
     Raises HoneError(path="data.source") for a file that is missing, empty, unreadable, or in no known format.
     """
-    rows = RunRows.of(data, seed).once()
+    rows = RunRows.of(data, seed, told).once()
     reading = Reading(rows, data)
     lengths: array[int] = array("q")
     roles: Counter[str] = Counter()
@@ -56,6 +60,8 @@ def check(data: DataSection, seed: int = SEED, progress: Progress | None = None)
         num_messages=roles.total(),
         roles=dict(roles),
         characters=spread(lengths),
+        passed=list(rows.passed[:LISTED_PASSED]),
+        passed_in_words=in_words(rows.passed),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from core.data.kinds import Action
+from core.data.passed import Passed
 from core.data.row import Format
 
 
@@ -99,3 +100,7 @@ class Report(Findings):
     """How many messages each role has in rows that could be used."""
     characters: Spread
     """Of a whole row: all its messages, or its text."""
+    passed: list[Passed] = []
+    """What of folders and archives is not read: the first hundred, by name."""
+    passed_in_words: str = ""
+    """All of that in a sentence; empty where everything is read."""

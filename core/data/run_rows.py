@@ -8,6 +8,8 @@ from pathlib import Path
 
 from core.config import DataSection
 from core.data.mapping import Meaning
+from core.data.pace import Told, unheard
+from core.data.passed import Passed
 from core.data.row import Problem, Row
 from core.data.rows import Rows, open_rows, rows_of
 from core.errors import HoneError
@@ -21,20 +23,25 @@ class RunRows(Sequence["Row | Problem"]):
         self._apart_name = apart_name
 
     @classmethod
-    def of(cls, data: DataSection, seed: int) -> RunRows:
+    def of(cls, data: DataSection, seed: int, told: Told = unheard) -> RunRows:
         """As the settings have them. Raises HoneError like `open_rows`, of the second with its own path."""
-        return cls.beside(rows_of(data, seed), data)
+        return cls.beside(rows_of(data, seed, told), data, told)
 
     @classmethod
-    def beside(cls, rows: Rows, data: DataSection) -> RunRows:
+    def beside(cls, rows: Rows, data: DataSection, told: Told = unheard) -> RunRows:
         """Rows that are open already, and the file that the settings name besides. Raises HoneError."""
         if not data.holdout_source:
             return cls(rows, None)
         try:
-            apart = open_rows(data.holdout_source, meaning=Meaning(Meaning.of(data).mapping))
+            apart = open_rows(data.holdout_source, meaning=Meaning(Meaning.of(data).mapping), told=told)
         except HoneError as error:
             raise HoneError(error.message, path="data.holdout_source") from None
         return cls(rows, apart, Path(data.holdout_source).name)
+
+    @property
+    def passed(self) -> tuple[Passed, ...]:
+        """What of folders and archives is not read."""
+        return (*self.data.passed, *(self.apart.passed if self.apart is not None else ()))
 
     def once(self) -> RunRows:
         """The same without repeats: rows that a weight shows several times are there once."""

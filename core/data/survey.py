@@ -46,7 +46,7 @@ def survey(config: RunConfig, progress: Progress) -> Survey:
     """The survey of a run's data: kept from before, else made now. What `progress` raises ends it. Raises
     HoneError like `open_rows`."""
     folder = _folder(config)
-    if (found := _read(folder)) is not None:
+    if (found := _read(folder, config.data.source)) is not None:
         return found
     made = look_through(rows_of(config.data, config.runtime.seed), progress)
     if _folder(config) == folder:  # else it was changed while it was read
@@ -57,7 +57,7 @@ def survey(config: RunConfig, progress: Progress) -> Survey:
 
 def kept_survey(config: RunConfig) -> Survey | None:
     """The survey of a run's data that was made before. Raises HoneError where the data is gone."""
-    return _read(_folder(config))
+    return _read(_folder(config), config.data.source)
 
 
 def look_through(rows: Rows, progress: Progress) -> Survey:
@@ -80,14 +80,14 @@ def _folder(config: RunConfig) -> Path:
     return places.cache_folder() / "data" / hashlib.sha256(json.dumps(words).encode()).hexdigest()[:32]
 
 
-def _read(folder: Path) -> Survey | None:
-    """What is kept; None where nothing is, or nothing whole."""
+def _read(folder: Path, source: str) -> Survey | None:
+    """What is kept, perhaps of the same content elsewhere; None where nothing is, or nothing whole."""
     if not shelf.hold(folder):
         return None
     try:
         found = Statistics.model_validate_json((folder / shelf.MARK).read_bytes())
         sides = np.load(io.BytesIO((folder / SIDES).read_bytes()), allow_pickle=False)
-        return Survey(found, Sides(*sides))
+        return Survey(found.model_copy(update={"source": source}), Sides(*sides))
     except (OSError, ValueError, TypeError, ValidationError):
         return None
 

@@ -10,12 +10,11 @@ import json
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core.data.pace import Told, unheard
+from core.data.pace import Told, now_and_then, unheard
 from core.figures import size
 
 ROWS_AT_ONCE, BYTES_AT_ONCE, TRIED_ROWS = 512, 64 * 2**20, 8
@@ -24,7 +23,6 @@ MOST_RATIO = 1000
 """A table of one prompt with a thousand answers shrinks to a hundredth; what is far beyond is no honest one."""
 ENOUGH_BYTES = 64 * 2**20
 """Written before what all of it will take is told from it."""
-TELL_SECONDS = 0.2
 DAMAGED, GROWN, DISK = 3, 4, 5
 """How the process ends where it does not end well."""
 
@@ -164,7 +162,7 @@ def main(arguments: list[str]) -> int:
     """Says now and then how many rows are done, of how many. Exit 0 when all are written; else one of the codes
     above, and on stdout why."""
     try:
-        write_rows(Path(arguments[0]), Path(arguments[1]), int(arguments[2]), _now_and_then(_say))
+        write_rows(Path(arguments[0]), Path(arguments[1]), int(arguments[2]), now_and_then(_say_progress))
     except GrownError as why:
         _say(str(why))
         return GROWN
@@ -177,21 +175,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _say_progress(_: str, done: int, total: int) -> None:
+    _say(f"{done} {total}")
+
+
 def _say(text: str) -> None:
     sys.stdout.buffer.write(text.encode(errors="replace") + b"\n")
     sys.stdout.buffer.flush()
-
-
-def _now_and_then(say: Callable[[str], None]) -> Told:
-    said = 0.0
-
-    def tell(_: str, done: int, total: int) -> None:
-        nonlocal said
-        if time.monotonic() - said > TELL_SECONDS:
-            said = time.monotonic()
-            say(f"{done} {total}")
-
-    return tell
 
 
 if __name__ == "__main__":

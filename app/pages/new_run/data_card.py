@@ -75,7 +75,8 @@ class DataCard(ChoiceCard[DataChooser]):
         if data.error:
             self.set_summary("cannot be used")
         elif data.rows is None:
-            self.set_summary("reading …")
+            share = f" {data.opened_share:.0%}" if data.opened_share else ""
+            self.set_summary(f"{(data.opening or 'Reading').lower()}{share} …")
         elif data.report is None:
             share = f" {data.checked_share:.0%}" if data.checked_share else ""
             self.set_summary(f"{_format(data)} · {whole(len(data.rows))} rows, checking{share} …")
@@ -113,7 +114,8 @@ def _in_words(data: ChosenData) -> str:
     used = f"{whole(report.num_used)} rows"
     if report.num_used != report.num_rows:
         used = f"{whole(report.num_used)} rows used of {whole(report.num_rows)}"
-    return f"{_format(data)} · {used}"
+    passed = f" · {report.passed_in_words[:1].lower()}{report.passed_in_words[1:].rstrip('.')}"
+    return f"{_format(data)} · {used}" + passed * bool(report.passed)
 
 
 def _format(data: ChosenData) -> str:
