@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -25,6 +25,8 @@ class MemoryWatch(QObject):
         super().__init__()
         self._background, self._wanted = background, wanted
         self.device: Device | None = None
+        self.alike: list[Device] = []
+        """Every device of its kind."""
         self.error = ""
         self._pids: frozenset[int] = frozenset()
         self._is_looking = False
@@ -56,17 +58,17 @@ class MemoryWatch(QObject):
         wanted, pids = self._wanted, self._pids
         self._background.run(
             self,
-            lambda: _device(wanted, pids),
-            lambda device: self._seen(device, wanted),
+            lambda: _devices(wanted, pids),
+            lambda found: self._seen(found[0], wanted, found[1]),
             lambda error: self._missing(error, wanted),
         )
 
-    def _seen(self, device: Device, wanted: str) -> None:
+    def _seen(self, device: Device, wanted: str, alike: Sequence[Device] = ()) -> None:
         self._is_looking = False
         if wanted != self._wanted:
             self.look()
-        elif device != self.device or self.error:
-            self.device, self.error = device, ""
+        elif device != self.device or self.error or self.alike != list(alike):
+            self.device, self.alike, self.error = device, list(alike), ""
             self.changed.emit()
 
     def _missing(self, error: HoneError, wanted: str) -> None:
@@ -78,7 +80,9 @@ class MemoryWatch(QObject):
             self.changed.emit()
 
 
-def _device(wanted: str, pids: frozenset[int]) -> Device:
+def _devices(wanted: str, pids: frozenset[int]) -> tuple[Device, list[Device]]:
     from core.hardware import choose_device, devices  # loads the GPU libraries: never before the first paint
 
-    return choose_device(wanted, devices(pids))
+    found = devices(pids)
+    chosen = choose_device(wanted, found)
+    return chosen, [device for device in found if device.kind == chosen.kind]

@@ -40,6 +40,7 @@ class Planner(QObject):
         self._lengths, self._paces = lengths, paces
         self.plan: Plan | None = None
         self.waiting_for = ""
+        self._misplaced = ""
         self.gpu: Gpu | None = None
         """The card that is planned for in place of this machine's; a run starts on this machine all the same."""
         draft.changed.connect(self._follow)
@@ -58,6 +59,8 @@ class Planner(QObject):
             return self._data.error
         if self._watch.error:
             return self._watch.error
+        if self._misplaced:
+            return self._misplaced
         if (report := self._lengths.findings or self._data.report) is not None:
             if not report.num_used:
                 return "None of the rows can be used; see Problems."
@@ -76,7 +79,12 @@ class Planner(QObject):
     @property
     def device(self) -> Device | None:
         """What is planned for; None until this machine has been looked at."""
-        return self.gpu.device if self.gpu is not None else self._watch.device
+        return self.gpu.device if self.gpu is not None else self._tightest()
+
+    @property
+    def has_several_gpus(self) -> bool:
+        """Whether more than one process could train here."""
+        return sum(device.kind == "cuda" for device in self._watch.alike) > 1
 
     @property
     def facts(self) -> ModelFacts | None:
@@ -98,6 +106,7 @@ class Planner(QObject):
     def make(self) -> None:
         """Make the plan from what is known now. Pure arithmetic: about a millisecond."""
         self.plan, self.waiting_for = None, self._missing()
+        self._misplaced = self._mistake()
         facts, device, report = self.facts, self.device, self._lengths.findings or self._data.report
         if facts is not None and device is not None:
             from core.plan import make_plan
@@ -121,6 +130,27 @@ class Planner(QObject):
     def _follow(self) -> None:
         self._watch.want(self._draft.config.runtime.device)
         self.make()
+
+    def _tightest(self) -> Device | None:
+        """Of the devices that the run's processes would take, the one with least room."""
+        if self._watch.device is None or self._misplaced or not self._watch.alike:
+            return self._watch.device
+        from core.placement import place, tightest
+
+        return tightest(place(self._draft.config, self._watch.alike))
+
+    def _mistake(self) -> str:
+        """Why the run cannot take place on this machine, in one sentence."""
+        if not self._watch.alike:
+            return ""
+        from core.errors import HoneError
+        from core.placement import place
+
+        try:
+            place(self._draft.config, self._watch.alike)
+        except HoneError as error:
+            return error.message
+        return ""
 
     def _missing(self) -> str:
         if self._model.is_reading:

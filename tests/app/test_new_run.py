@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -269,7 +270,8 @@ def test_all_settings_hold_every_setting_and_are_searched(page, qtbot):
     config = page._draft.config
     every = {f"{section}.{name}" for section in type(config).model_fields if section != "version"
              for name in type(getattr(config, section)).model_fields}  # fmt: skip
-    assert every - shown == {"model.source", "model.revision", "data.source", "method.kind"}
+    elsewhere = {"model.source", "model.revision", "data.source", "method.kind"}
+    assert every - shown == elsewhere | {"runtime.processes"}, "several processes are for several GPUs"
     everything.search.setText("gradient")
     found = [f.path for g in everything._groups for f in g._fields if not f.isHidden() and not g.isHidden()]
     assert "optim.grad_clip" in found and "method.rank" not in found
@@ -332,3 +334,31 @@ def test_the_samples_readme_describes_every_training_sample():
     for path in (RESOURCES / "samples").iterdir():
         if path.suffix in (".jsonl", ".txt"):
             assert f"`{path.name}`" in text
+
+
+def test_processes_are_asked_for_only_where_there_are_several_gpus(open_page, make_llama, watch, device, qtbot):
+    page = open_page(RunConfig().with_value("model.source", str(make_llama())))
+    watch.alike = [device]
+    page.method_card._toggle.click()
+    names = [field.path for group in page.method_card._all._groups for field in group._fields]
+    assert "runtime.seed" in names and "runtime.processes" not in names
+    page._draft.set("runtime.processes", 2)
+    assert not page.plan.start.isEnabled() and "as many GPUs" in page.planner.obstacle
+    watch.alike = [device, replace(device, index=1, free_bytes=device.free_bytes // 2)]
+    watch.changed.emit()
+    names = [field.path for group in page.method_card._all._groups for field in group._fields]
+    assert "runtime.processes" in names and page.planner.obstacle == ""
+    assert page.planner.plan.estimate.free_bytes == device.free_bytes // 2, "the one with least room decides"
+    assert page.plan.evidence.text().startswith("Of each of 2 GPUs. ")
+    page._draft.set("runtime.processes", 1)
+    assert page.planner.plan.estimate.free_bytes == device.free_bytes
+
+
+def test_a_paged_optimizer_off_a_gpu_is_an_obstacle(open_page, make_llama, watch, device):
+    page = open_page(RunConfig().with_value("model.source", str(make_llama())))
+    watch.device = replace(device, kind="cpu", name="a processor")
+    watch.alike = [watch.device]
+    page._draft.set("optim.optimizer", "paged_adamw_8bit")
+    assert "needs an NVIDIA GPU" in page.planner.obstacle and not page.plan.start.isEnabled()
+    page._draft.set("optim.optimizer", "adamw_8bit")
+    assert page.planner.obstacle == ""

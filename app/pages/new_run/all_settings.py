@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtWidgets import QGridLayout, QLineEdit, QVBoxLayout, QWidget
 
 from app.state.draft import Draft
@@ -12,14 +14,16 @@ from app.widgets.label import Label, hairline
 from core.config import RunConfig, fields
 
 SHOWN_ELSEWHERE = {"model.source", "model.revision", "data.source", "method.kind"}
+FOR_SEVERAL_GPUS = "runtime.processes"
 NUM_COLUMNS = 4
 GROUPS = (("model",), ("data",), ("method", "objective"), ("optim",), ("memory",), ("evaluation",), ("runtime",))
 
 
 class AllSettings(QWidget):
-    """Groups follow the config's sections; the method's group changes with the method."""
+    """Groups follow the config's sections; the method's group changes with the method. How many processes train is
+    asked only where there is more than one GPU."""
 
-    def __init__(self, draft: Draft, form: Form) -> None:
+    def __init__(self, draft: Draft, form: Form, has_several_gpus: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search settings")
@@ -33,7 +37,7 @@ class AllSettings(QWidget):
         column.setSpacing(12)
         column.addWidget(self.search)
         column.addWidget(self._nothing)
-        self._groups = [_Group(sections, draft, form, self) for sections in GROUPS]
+        self._groups = [_Group(sections, draft, form, has_several_gpus, self) for sections in GROUPS]
         for group in self._groups:
             column.addWidget(group)
 
@@ -43,11 +47,18 @@ class AllSettings(QWidget):
 
 
 class _Group(QWidget):
-    def __init__(self, sections: tuple[str, ...], draft: Draft, form: Form, parent: QWidget) -> None:
+    def __init__(
+        self,
+        sections: tuple[str, ...],
+        draft: Draft,
+        form: Form,
+        has_several_gpus: Callable[[], bool],
+        parent: QWidget,
+    ) -> None:
         super().__init__(parent)  # without one it would flash up as a window
-        self._sections, self._form = sections, form
+        self._sections, self._form, self._has_several_gpus = sections, form, has_several_gpus
         self._fields: list[Field] = []
-        self._types: list[type] = []
+        self._shown: tuple[list[type], list[str]] = ([], [])
         self._text = ""
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(14)
@@ -78,13 +89,17 @@ class _Group(QWidget):
 
     def _fill(self, config: RunConfig) -> None:
         sections = {name: getattr(config, name) for name in self._sections}
-        if (types := [type(section) for section in sections.values()]) == self._types:
+        hidden = set(SHOWN_ELSEWHERE)
+        if config.runtime.processes == 1 and not self._has_several_gpus():
+            hidden.add(FOR_SEVERAL_GPUS)
+        paths = [f"{name}.{key}" for name, section in sections.items() for key, _ in fields(section)]
+        types, paths = [type(section) for section in sections.values()], [p for p in paths if p not in hidden]
+        if (types, paths) == self._shown:
             return
-        self._types = types
+        self._shown = types, paths
         for field in self._fields:
             self._form.remove(field)
-        paths = [f"{name}.{key}" for name, section in sections.items() for key, _ in fields(section)]
-        self._fields = [self._form.add(path) for path in paths if path not in SHOWN_ELSEWHERE]
+        self._fields = [self._form.add(path) for path in paths]
         self.filter(self._text)
 
 

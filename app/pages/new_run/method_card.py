@@ -75,7 +75,7 @@ class MethodCard(Card):
         if self._all is None:
             from app.pages.new_run.all_settings import AllSettings
 
-            self._all = AllSettings(self._draft, self.form)
+            self._all = AllSettings(self._draft, self.form, lambda: self._planner.has_several_gpus)
             self.body.addWidget(self._all)
             self._all.hide()
         is_open = self._all.isHidden()

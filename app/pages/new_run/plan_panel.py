@@ -168,13 +168,14 @@ class PlanPanel(QFrame):
         self._show_peak(True)
         set_tooltip(self.peak, " ".join(estimate.notes) or f"The true peak is expected within ± {band}.")
         gpu = self._planner.gpu
-        self.evidence.setText(
+        evidence = (
             f"Planned for another card, the {gpu.name}. Start trains on this machine."
             if gpu is not None
             else f"{estimate.evidence}."
             if estimate.evidence
             else NO_EVIDENCE
         )
+        self.evidence.setText(f"Of {estimate.each_of}. {evidence}" if estimate.each_of else evidence)
         self.evidence.set_tone("tight" if gpu is not None else "")
         ours = max(0, estimate.total_bytes - estimate.free_bytes - estimate.others_bytes)
         self.bar.show_picture(
