@@ -1,11 +1,12 @@
 """Kills the training worker at random moments and shows that nothing is lost.
 
-    python tests/bench/kills.py [--kills 10] [--seed 0] [--json FILE]
+    python tests/bench/kills.py [--kills 10] [--processes 1] [--seed 0] [--json FILE]
 
 Every run is killed (SIGKILL) again and again, each time at a random moment after its start, until all kills are
 spent; then it is left to finish. Its steps and its adapter must equal those of a run that was never killed, to the
-bit. Some kills aim at the instant a checkpoint is being written, some at the loading. Prints a table and one JSON
-line, and exits with 1 when anything differs.
+bit. Some kills aim at the instant a checkpoint is being written, some at the loading; of several processes any one
+may be hit, and the others must end by themselves. Prints a table and one JSON line, and exits with 1 when anything
+differs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS.parent), str(TESTS / "worker")]
 
+import psutil  # noqa: E402
 from tiny_models import make_model, write_chats  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 from core import durable  # noqa: E402
@@ -35,8 +37,12 @@ from core.launch import worker_command, worker_environment  # noqa: E402
 from core.runs import Run, RunStore  # noqa: E402
 
 KILLS_PER_RUN = 5
-HEADING = "run  moment         at step  goes on from  unreadable  being written"
-ROW = "{kill.run:3}  {kill.moment:13}  {kill.step:7}  {kill.saved:12}  {kill.torn:10}  {kill.being_written:13}"
+HEADING = "run  moment         at step  goes on from  unreadable  being written  process"
+ROW = (
+    "{kill.run:3}  {kill.moment:13}  {kill.step:7}  {kill.saved:12}  {kill.torn:10}  {kill.being_written:13}"
+    "  {kill.process:7}"
+)
+END_SECONDS = 30
 SETTINGS = {
     "data.max_length": 64,
     "data.holdout": 0.1,
@@ -69,6 +75,8 @@ class Kill:
     """Checkpoint folders that are not whole."""
     being_written: int
     """Staging folders that the worker left behind."""
+    process: int
+    """Which one of the run's processes was hit, from 1."""
 
 
 def start(run: Run) -> subprocess.Popen[bytes]:
@@ -100,8 +108,13 @@ def kill_once(run: Run, number: int, dice: random.Random) -> Kill | None:
         time.sleep(0.0005 if moment == "while writing" else 0.005)
     else:
         return None
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    members = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
+    hit = dice.randrange(len(members))
+    members[hit].send_signal(signal.SIGKILL)
+    process.wait(END_SECONDS)
+    _, left = psutil.wait_procs(members[1:], END_SECONDS)
+    if left:
+        raise SystemExit(f"{len(left)} processes of the run outlive it by {END_SECONDS} s.")
     folders = list(run.checkpoints_folder.glob("step-*"))
     newest = run.latest_checkpoint()
     return Kill(
@@ -111,6 +124,7 @@ def kill_once(run: Run, number: int, dice: random.Random) -> Kill | None:
         saved=newest.step if newest else 0,
         torn=sum((folder / durable.MANIFEST).is_file() and not durable.is_whole(folder) for folder in folders),
         being_written=len(list(run.checkpoints_folder.glob(f"{durable.STAGING_PREFIX}*"))),
+        process=hit + 1,
     )
 
 
@@ -144,24 +158,27 @@ def adapter_of(run: Run) -> dict[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--processes", type=int, default=1, help="of each run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     dice = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="hone-kills-") as folder:
-        report = battery(Path(folder), options.kills, dice)
-    report["seed"] = options.seed
+        report = battery(Path(folder), options.kills, options.processes, dice)
+    report |= {"seed": options.seed, "processes": options.processes}
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps({name: value for name, value in report.items() if name != "each"}))
     return 0 if report["holds"] else 1
 
 
-def battery(folder: Path, num_kills: int, dice: random.Random) -> dict[str, object]:
+def battery(folder: Path, num_kills: int, processes: int, dice: random.Random) -> dict[str, object]:
     os.environ["HONE_HOME"] = str(folder / "home")
     model, data = make_model(folder / "model"), write_chats(folder / "chats.jsonl")
     store = RunStore(folder / "runs")
-    config = RunConfig().with_values({**SETTINGS, "model.source": str(model), "data.source": str(data)})
+    config = RunConfig().with_values({
+        **SETTINGS, "model.source": str(model), "data.source": str(data), "runtime.processes": processes
+    })  # fmt: skip
     straight = store.create(config, "straight")
     began = time.monotonic()
     start(straight).wait()
@@ -193,6 +210,7 @@ def battery(folder: Path, num_kills: int, dice: random.Random) -> dict[str, obje
         "unreadable_checkpoints": num_torn,
         "steps_redone_differently": num_different,
         "most_steps_redone": max(kill.step - kill.saved for kill in kills),
+        "kills_of_the_first_process": sum(kill.process == 1 for kill in kills),
         "kills_while_writing": sum(kill.being_written > 0 for kill in kills),
         "steps_per_run": num_steps,
         "saves_per_run": sum(isinstance(event, Saved) for event in straight.events()),
