@@ -81,6 +81,12 @@ def can_page() -> bool:
     return sys.platform == "linux" and "microsoft" not in platform.release().lower()
 
 
+def can_grow() -> bool:
+    """Whether segments of torch's allocator grow, for which it maps memory itself: not on Windows, nor under its
+    Linux."""
+    return can_page()
+
+
 def cpu_cores() -> int:
     """The cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from core.config import RunConfig
 from core.figures import count
-from core.hardware import Device, can_page
+from core.hardware import Device, can_grow, can_page
 from core.memory.calibration import PastPeak, adjusted, calibrate
 from core.memory.context import context_bytes, cublas_bytes, slack_bytes
 from core.memory.moments import MOMENTS, Moment
@@ -119,7 +119,7 @@ def estimate_stack(
     processes = config.runtime.processes
     context = context_bytes(device, stack.needs_bitsandbytes) + together_bytes(device, processes)
     free = share_of(device.free_bytes, device, processes)
-    fixed = {"context": context, "margin": slack_bytes(device, found)}
+    fixed = {"context": context, "margin": slack_bytes(device, found, stack, can_grow=can_grow())}
     worst = max(found, key=lambda moment: moment.num_bytes)
     parts = {name: worst.parts.get(name, 0) + fixed.get(name, 0) for name in PART_NAMES}
     peak = sum(parts.values())
