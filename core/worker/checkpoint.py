@@ -40,6 +40,8 @@ class Progress:
     evaluated: dict[str, float] = field(default_factory=dict)
     """Held-out loss by step."""
     data_sha256: str = ""
+    sources_sha256: dict[str, str] = field(default_factory=dict)
+    """Of each source by itself, to tell which has changed."""
     date: str = ""
     """The day the run began, for chat templates that state it."""
 

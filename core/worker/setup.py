@@ -15,14 +15,17 @@ from transformers import PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from core.config import DataSection, RunConfig
+from core.data.pace import now_and_then
 from core.data.rows import Rows, require_objective
 from core.data.run_rows import RunRows
-from core.data.source import fingerprint
+from core.data.source import fingerprint, fingerprints
 from core.errors import HoneError
 from core.events import Event, Loaded, Started, Warned
 from core.events import Progress as Working
 from core.hardware import Device, cpu_cores
-from core.memory.estimate import estimate
+from core.memory.calibration import Prediction
+from core.memory.estimate import calibrated, estimate
+from core.memory.past import read_past
 from core.models.facts import read_facts
 from core.models.quarantine import clean_copy
 from core.models.source import ModelFolder, find_model
@@ -105,11 +108,14 @@ def set_up(run: Run, warn: Write, group: Group | None = None) -> Setup:
     data_sha256 = _hash_of(config.data)
     if leads:
         write_environment(run, device, base, data_sha256, data.in_figures())
-    predicted = _predict(config, base, device, data)
+    predicted = _predict(run, base, device, data)
     write(_started(device, order, total_steps, progress, data, predicted))
-    for sentence in _warnings(data, needed_template, last, progress, data_sha256):
+    sources_sha256 = _hashes_of(config.data)
+    is_changed = last is not None and progress.data_sha256 != data_sha256
+    changed = [_changed(progress.sources_sha256, sources_sha256)] if is_changed else []
+    for sentence in changed if last else _warnings(data, needed_template):
         write(Warned(message=sentence, step=progress.step))
-    progress.data_sha256 = data_sha256
+    progress.data_sha256, progress.sources_sha256 = data_sha256, sources_sha256
 
     began = time.monotonic()
     write(Working(label=f"Loading {base.name}", done=0))
@@ -201,6 +207,22 @@ def _hash_of(data: DataSection) -> str:
     return hashlib.sha256(f"{found} {fingerprint(data.holdout_source)}".encode()).hexdigest()
 
 
+def _hashes_of(data: DataSection) -> dict[str, str]:
+    """The hash of each source by itself."""
+    apart = fingerprints(data.holdout_source) if data.holdout_source else {}
+    return {**fingerprints(data.source, data.more), **apart}
+
+
+def _changed(before: dict[str, str], now: dict[str, str]) -> str:
+    """What is to be known of data that is not what the run began with."""
+    changed = [source for source, sha256 in now.items() if before.get(source, sha256) != sha256]
+    named = f" ({', '.join(changed)})" if changed else ""
+    return (
+        f"The data has changed since the run began{named}: it goes on with the rows as they are now, in a new "
+        "order. To go on with the old ones, stop it, put the data back and resume."
+    )
+
+
 def _order(config: RunConfig, data: Dataset, packing: bool) -> Order:
     return Order(
         data.train,
@@ -219,7 +241,7 @@ def _total_steps(config: RunConfig, order: Order) -> int:
 
 
 def _started(
-    device: Device, order: Order, total_steps: int, progress: Progress, data: Dataset, predicted: int
+    device: Device, order: Order, total_steps: int, progress: Progress, data: Dataset, predicted: Prediction
 ) -> Started:
     account = data.account
     return Started(
@@ -238,7 +260,9 @@ def _started(
         num_lost_tokens=account.num_lost_tokens,
         num_sequences=order.num_sequences,
         padding_share=order.padding_share(),
-        predicted_peak_bytes=predicted,
+        predicted_peak_bytes=predicted.raw_bytes,
+        planned_peak_bytes=predicted.planned_bytes,
+        evidence=predicted.evidence,
     )
 
 
@@ -255,8 +279,11 @@ def _read_data(config: RunConfig, tokenizer: Tokenizer, date: str, write: Write)
             key, rows, encoder, lambda done: write(Working(label=label, done=done, total=len(rows), unit="rows"))
         )
 
+    def told(what: str, done: int, total: int) -> None:
+        write(Working(label=f"{what} the data", done=done, total=total))
+
     data = config.data
-    rows = RunRows.of(data, config.runtime.seed)
+    rows = RunRows.of(data, config.runtime.seed, now_and_then(told))
     template = ChatTemplate(tokenizer, date)
     is_pretraining = config.objective.kind == "pretrain"
     train_on: TrainOn = "all" if is_pretraining else data.train_on
@@ -300,22 +327,20 @@ def _origin(base: ModelFolder) -> Origin:
     return Origin(base.source, base.commit) if base.commit else Origin(str(base.path))
 
 
-def _predict(config: RunConfig, base: ModelFolder, device: Device, data: Dataset) -> int:
-    """The estimated peak; 0 when the model's shape is beyond the estimate, which is no reason not to train."""
+def _predict(run: Run, base: ModelFolder, device: Device, data: Dataset) -> Prediction:
+    """The estimated peak, with and without what past runs say; 0 when the model's shape is beyond the estimate,
+    which is no reason not to train."""
     try:
         facts = read_facts(base.path)
     except HoneError:
-        return 0
+        return Prediction()
     longest = int(data.examples.lengths.max())
-    return estimate(config, facts, device, longest_row=longest, with_suggestions=False).peak_bytes
+    raw = estimate(run.config, facts, device, longest_row=longest, with_suggestions=False)
+    planned = calibrated(raw, run.config, device, read_past(run.folder.parent))
+    return Prediction(raw.peak_bytes, planned.peak_bytes, planned.evidence)
 
 
-def _warnings(
-    data: Dataset, needed_template: bool, last: Checkpoint | None, progress: Progress, data_sha256: str
-) -> list[str]:
-    if last:
-        changed = progress.data_sha256 != data_sha256
-        return ["The data has changed since the run began; it goes on with the new rows."] if changed else []
+def _warnings(data: Dataset, needed_template: bool) -> list[str]:
     if needed_template:
         return [
             *data.warnings,
