@@ -21,6 +21,7 @@ from torch import Tensor, distributed
 
 from core.errors import HoneError
 from core.worker.batches import Numbers
+from core.worker.failure import is_out_of_memory
 from core.worker.gauge import Gauge
 
 PATIENCE = timedelta(days=30)
@@ -105,7 +106,7 @@ class Group:
 
     def _lost(self, error: RuntimeError) -> Exception:
         """What a failed exchange means. Who watches the processes knows more, and ends this one within moments."""
-        if "onnection" not in str(error) and "NCCL" not in str(error):
+        if is_out_of_memory(error):
             return error
         time.sleep(LAST_SECONDS)
         return HoneError("The processes of the run lost one another; resume to go on from the last checkpoint.")

@@ -105,9 +105,10 @@ class Setting:
     stepper: Stepper
 
     def gradient(self) -> Gradient:
-        """Leave the gradient of a step in the parameters; of all its batches, two are enough."""
+        """Leave the gradient of a step in the parameters; of all its batches, two are enough. One of several
+        processes finds gradients in place as a second batch does."""
         self.model.train()
-        batches = [self._batch] * min(self.config.optim.accumulation, 2)
+        batches = [self._batch] * min(max(self.config.optim.accumulation, self.config.runtime.processes), 2)
         return self.stepper.gradient(batches, Progress(micro_batch=len(self._batch)), seed=0)
 
     def update(self, gradient: Gradient) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -151,6 +152,19 @@ def test_memory_that_runs_out_in_one_process_costs_no_gradient(tmp_path: Path) -
     assert progress.micro_batch == 2 and len(told) == 2
     assert again.num_tokens == whole.num_tokens
     assert again.loss.item() == pytest.approx(whole.loss.item(), rel=1e-6)
+    assert_same({name: p.grad for name, p in model.named_parameters() if p.grad is not None}, kept)
+
+
+def test_a_step_in_fp16_is_scaled_alike_in_every_process(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model = LlamaForCausalLM(tiny_config())
+    stepper, _ = shared_stepper(model, tmp_path / "meeting")
+    plain = stepper.gradient([singles(8)], Progress(micro_batch=8), seed=1)
+    kept = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    scaled, progress = replace(stepper, is_scaled=True), Progress(micro_batch=8, loss_scale=2.0**135)
+    found = scaled.gradient([singles(8)], progress, seed=1)
+    assert 1 < progress.loss_scale < 2.0**135, "an overflow halves the scale"
+    assert found.loss.item() == pytest.approx(plain.loss.item(), rel=1e-6)
     assert_same({name: p.grad for name, p in model.named_parameters() if p.grad is not None}, kept)
 
 
