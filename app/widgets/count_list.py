@@ -74,13 +74,14 @@ class CountList(QScrollArea):
         place = next((i for i, line in enumerate(shown) if line.count.key == self.key), 0) + step
         if 0 <= place < len(shown):
             shown[place].setFocus()
-            self.ensureWidgetVisible(shown[place], 0, 0)
             self.choose(shown[place].count.key)
 
     def _mark(self) -> None:
         for line in self.lines:
             line.setChecked(line.count.key == self.key and not line.isHidden())
             line.setFocusPolicy(Qt.FocusPolicy.TabFocus if line.isChecked() else Qt.FocusPolicy.NoFocus)
+            if line.isChecked():
+                self.ensureWidgetVisible(line, 0, 0)
 
 
 class CountLine(QAbstractButton):

@@ -8,9 +8,12 @@ from typing import Literal
 
 Token = tuple[str, bool, bool]
 """Its text, whether it is trained, and whether it is a special token."""
-Kind = Literal["plain", "trained", "unwanted", "special", "trained special", "lost", "cut", "split", "name"]
+Kind = Literal[
+    "plain", "trained", "unwanted", "special", "trained special", "unwanted special", "lost",
+    "cut", "split", "name",
+]  # fmt: skip
 
-LEARNT: tuple[Kind, ...] = ("trained", "trained special", "unwanted")
+LEARNT: tuple[Kind, ...] = ("trained", "trained special", "unwanted", "unwanted special")
 BREAK, GLUE, RETURN = "\u200b", "\u00a0", "↵"
 HEADER = 24
 """A turn's header is at most this long: a line is not broken between it and its message."""
@@ -95,16 +98,16 @@ def _arrange(part: Part, first: int) -> list[Paragraph]:
         elif place in part.splits:
             _mark(now, "next sequence", "split")
         is_lost = place >= part.limit
-        trained: Kind = "unwanted" if part.is_unwanted else "trained"
+        plain, special = ("unwanted", "unwanted special") if part.is_unwanted else ("trained", "trained special")
         if is_special:
             if was_special and now.num_plain > HEADER:
                 paragraphs.append(now := Paragraph())
-            kind: Kind = "lost" if is_lost else "trained special" if is_trained else "special"
+            kind: Kind = "lost" if is_lost else special if is_trained else "special"
             now.space(BREAK)
             now.add(f"{GLUE}{_name(text)}{GLUE}", number, kind)
             now.space(BREAK)
         elif text:
-            _write(paragraphs, text, number, "lost" if is_lost else trained if is_trained else "plain")
+            _write(paragraphs, text, number, "lost" if is_lost else plain if is_trained else "plain")
         was_special = is_special
     return paragraphs if paragraphs[-1].text or len(paragraphs) == 1 else paragraphs[:-1]
 

@@ -34,7 +34,9 @@ LINE = 22.0
 INSET = 2.0
 CHIP_RADIUS = 3.0
 RIGHT_MARGIN = 10
-WASHES = {"trained": "fits_wash", "trained special": "fits_wash", "unwanted": "no_wash"}
+WASHES = {
+    "trained": "fits_wash", "trained special": "fits_wash", "unwanted": "no_wash", "unwanted special": "no_wash",
+}  # fmt: skip
 """What stands behind tokens that are learnt."""
 
 
@@ -115,8 +117,8 @@ class TokenView(QAbstractScrollArea):
         return Block(paragraph, layout)
 
     def _formats(self, paragraph: Paragraph) -> Iterator[QTextLayout.FormatRange]:
-        colors = {"special": "secondary", "trained special": "secondary", "lost": "faint", "cut": "no",
-                  "split": "secondary", "name": "text"}  # fmt: skip
+        colors = {"special": "secondary", "trained special": "secondary", "unwanted special": "secondary",
+                  "lost": "faint", "cut": "no", "split": "secondary", "name": "text"}  # fmt: skip
         for span in paragraph.spans:
             if span.kind in colors:
                 yield _format(span.start, span.end, self._theme.color(colors[span.kind]))
@@ -203,7 +205,8 @@ class TokenView(QAbstractScrollArea):
     def _describe(self, span: Span) -> str:
         text, is_trained, _ = self._tokens[span.number]
         fate = "trained" if is_trained else "read, not trained"
-        fate = {"lost": "lost to the length limit", "unwanted": "learnt as what not to say"}.get(span.kind, fate)
+        fate = "lost to the length limit" if span.kind == "lost" else fate
+        fate = "learnt as what not to say" if "unwanted" in span.kind else fate
         return f"Token {span.number + 1:,}, {text!r}: {fate}"
 
 

@@ -18,6 +18,7 @@ off, leave them out, or stop and say so."""
 LONG = "longer than the limit"
 NOTHING_LEFT = "no trained token left"
 UNCLEAR = "unclear where the answer begins"
+NO_CALLS = "calls of tools left out by the chat template"
 NO_END = "answer without an end-of-turn token"
 NO_SYSTEM = "system message left out by the chat template"
 NO_TOOLS = "tools left out by the chat template"
@@ -49,8 +50,12 @@ class Policy:
         return f"data.{self.name}"
 
 
-UNTRAINED = Policy("on_untrained", (NOTHING_LEFT, UNCLEAR), "As the model sees them, there is nothing to learn.",
-                   is_usable=False)  # fmt: skip
+UNTRAINED = Policy(
+    "on_untrained",
+    (NOTHING_LEFT, UNCLEAR, NO_CALLS),
+    "As the model would see them, there is nothing to learn, or not for certain.",
+    is_usable=False,
+)
 """Also of every reason that a chat template has to refuse a row."""
 POLICIES = (
     Policy("on_invalid", (

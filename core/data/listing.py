@@ -31,7 +31,7 @@ MOST_LISTED = 100
 SAID = {
     REPEATED: "is the same as {}",
     NEAR: "differs from {} only in case or spaces",
-    CONFLICT: "asks the same as {} and is answered otherwise",
+    CONFLICT: "answers the prompt of {} otherwise",
     LEAKED: "is held out, and {} with the same prompt is trained",
     NO_END: "has an answer that does not end with an end-of-turn token",
     NO_SYSTEM: "has a system message that the chat template leaves out",

@@ -14,7 +14,7 @@ import jinja2
 from transformers import PreTrainedTokenizerBase
 
 from core.data import templates
-from core.data.kinds import NO_SYSTEM, NO_TOOLS, UNCLEAR
+from core.data.kinds import NO_CALLS, NO_SYSTEM, NO_TOOLS, UNCLEAR
 from core.errors import HoneError
 from core.worker.sandbox import BEGIN, END, CompiledTemplate, TooMuch
 
@@ -277,16 +277,24 @@ class _Writing:
         return _Part(index, text, text.index(content, start), len(text.rstrip()), self.turns[index])
 
     def remarks(self, text: str) -> tuple[str, ...]:
-        """What of the row the text does not have. Raises Refused for calls of tools."""
+        """What of the row its text does not have. Raises Refused for calls of tools."""
         found = []
         for turn in self.turns:
             if turn["role"] == "system" and (content := str(turn["content"]).strip()) and content not in text:
                 found.append(NO_SYSTEM)
-        if self._tools is not None:
-            bare = self._template.run(self.turns, None, False)
-            if bare == self._template.run(self.turns, self._tools, False):
-                found.append(NO_TOOLS)
+        if self._tools is not None and self._is_same_without("", None):
+            found.append(NO_TOOLS)
+        if any("tool_calls" in turn for turn in self.turns) and self._is_same_without("tool_calls", self._tools):
+            raise Refused(NO_CALLS)
         return tuple(found)
+
+    def _is_same_without(self, name: str, tools: list[Any] | None) -> bool:
+        """Whether the text is the same with these tools, and without what messages have of this name."""
+        turns = [{key: value for key, value in turn.items() if key != name} for turn in self.turns]
+        try:
+            return self._template.run(turns, tools, False) == self._template.run(self.turns, self._tools, False)
+        except Refused:
+            return False
 
 
 def _turn(message: Any) -> dict[str, Any]:

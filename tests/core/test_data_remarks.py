@@ -46,7 +46,7 @@ def test_the_same_prompt_with_another_answer_is_a_conflict(tmp_path):
         for remark in check(DataSection(source=source)).remarks
         if remark.kind == "same prompt, other answer"
     ]
-    assert reasons[0] == "asks the same as line 1 and is answered otherwise"
+    assert reasons[0] == "answers the prompt of line 1 otherwise"
 
 
 def test_a_prompt_on_both_sides_of_the_split_is_told(tmp_path):

@@ -155,11 +155,11 @@ class DataTabs(QWidget):
 
     def _show_problems(self) -> None:
         """What the preview has found, once it has judged every row; until then what the check has, and counts."""
-        if (judged := self._preview.findings) is not None:
-            self.problems.show_report(judged)
+        judged, measured = self._preview.findings, self._preview.measurement
+        lengths = self._row_lengths.lengths if measured is not None else None
+        if judged is not None:
+            self.problems.show_report(judged, None, lengths)
         else:
-            measured = self._preview.measurement
-            lengths = self._row_lengths.lengths if measured is not None else None
             self.problems.show_report(self._data.report, measured, lengths)
         num_found = sum(one.num_rows for one in self.problems.findings if one.tone == "no")
         self.tabs.set_count(PROBLEMS, num_found)

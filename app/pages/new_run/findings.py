@@ -38,33 +38,35 @@ class Finding:
 def findings(
     report: Findings, measured: Measured | None = None, lengths: Lengths | None = None, limit: int = 0
 ) -> list[Finding]:
-    """Everything found: first what cannot be used, then what is odd. `measured` and `lengths`, where given, count
-    what a report that knows no model does not."""
+    """Everything found: first what cannot be used, then what is odd. `measured` counts what a report that knows no
+    model does not; `lengths` tell what the limit costs."""
     listed: dict[str, list[Listed]] = {}
     for one in (*report.problems, *report.remarks):
         listed.setdefault(one.kind, []).append(one)
 
-    def finding(kind: str, num_rows: int, *, words: str = "", is_about: bool = False) -> Finding:
+    beyond = f" {whole(lengths.num_lost(limit))} tokens lie beyond it." if lengths is not None else ""
+
+    def finding(kind: str, num_rows: int, is_about: bool = False) -> Finding:
         policy = policy_of(kind)
         if policy is None:
             tone, said = "no" if kind == LEFT_OUT else "", WITHOUT_POLICY[kind]
         else:
             tone, said = "tight" if policy.is_usable else "no", policy.words
         path = policy.path if policy else ""
-        return Finding(kind, num_rows, tone, f"{said}{words}", path, tuple(listed.get(kind, ())), is_about)
+        said += beyond * (kind == LONG)
+        return Finding(kind, num_rows, tone, said, path, tuple(listed.get(kind, ())), is_about)
 
     found = [finding(kind, count) for kind, count in (*report.reasons.items(), *report.remark_counts.items())]
+    known = {one.kind for one in found}
     if measured is not None:
         scale = measured.num_rows / max(1, measured.num_measured)
-        known = {one.kind for one in found}
         found += [
-            finding(kind, round(count * scale), is_about=scale > 1)
+            finding(kind, round(count * scale), scale > 1)
             for kind, count in (*measured.reasons.items(), *measured.remarks.items())
             if kind not in known
         ]
-    if lengths is not None and (num_cut := lengths.num_cut(limit)):
-        words = f" {whole(lengths.num_lost(limit))} tokens lie beyond it."
-        found.append(finding(LONG, num_cut, words=words, is_about=lengths.is_sample))
+    if LONG not in known and lengths is not None and (num_cut := lengths.num_cut(limit)):
+        found.append(finding(LONG, num_cut, lengths.is_sample))
     tones = ("no", "tight", "")
     return sorted(found, key=lambda one: tones.index(one.tone))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import Qt
@@ -36,6 +37,7 @@ class RowView(QScrollArea):
         self.setWidget(inside)
 
     def show_row(self, row: Row | Problem | None, train_on: str) -> None:
+        """`train_on` as in data.train_on; empty for a row of which nothing is learnt."""
         blocks = _blocks_of(row, train_on)
         while len(self._blocks) < len(blocks):
             self._blocks.append(Block())
@@ -79,23 +81,23 @@ def _blocks_of(row: Row | Problem | None, train_on: str) -> list[tuple[str, str,
         return [("problem", reason, "rejected")]
     row = cast("Row", row)
     if row.text and not row.messages:
-        return [("text", row.text, "trained")]
+        return [("text", row.text, "trained" if train_on else "")]
     last = len(row.messages) - 1
     if row.label is False:  # a verdict of KTO: learnt from as what not to say
         return [
             (
                 _role(message) if index < last else "bad answer",
-                message.content,
+                _said(message),
                 "rejected" if index == last else "",
             )
             for index, message in enumerate(row.messages)
         ]
     blocks = [
-        (_role(message), message.content, "trained" if _is_trained(message, index == last, train_on) else "")
+        (_role(message), _said(message), "trained" if _is_trained(message, index == last, train_on) else "")
         for index, message in enumerate(row.messages)
     ]
     for messages, name, tint in ((row.chosen, "chosen", "trained"), (row.rejected, "rejected", "rejected")):
-        blocks += [(name, message.content, tint) for message in messages]
+        blocks += [(name, _said(message), tint if train_on else "") for message in messages]
     return blocks
 
 
@@ -103,7 +105,14 @@ def _role(message: Message) -> str:
     return {"user": "prompt", "assistant": "answer"}.get(message.role, message.role)
 
 
+def _said(message: Message) -> str:
+    """What a message says, and which tools it calls with what."""
+    calls = json.loads(message.more).get("tool_calls", []) if message.more else []
+    called = [f"{call['function']['name']} {json.dumps(call['function']['arguments'])}" for call in calls]
+    return "\n".join([message.content, *called] if message.content else called)
+
+
 def _is_trained(message: Message, is_last: bool, train_on: str) -> bool:
-    if train_on == "all":
-        return True
+    if train_on in ("all", ""):
+        return train_on == "all"
     return message.role == "assistant" and (train_on == "answers" or is_last)

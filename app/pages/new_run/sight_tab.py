@@ -142,11 +142,12 @@ class SightTab(QWidget):
 
     def _fall_back(self, seen: Seen | None = None) -> None:
         self._patience.stop()
-        self.row_view.show_row(self._row, self._draft.config.data.train_on)
+        self.row_view.show_row(self._row, "" if seen is not None else self._draft.config.data.train_on)
         self.stack.setCurrentWidget(self.row_view)
         self._swatch.hide()
         if seen is not None:
-            self._say("This row is left out of training.")
+            why = "" if hasattr(self._row, "reason") else f": {seen.refused}"
+            self._say(f"This row is left out of training{why}.")
         elif self._preview.state == "failed":
             self._say(self._preview.problem)
         elif self._preview.state == "loading":
