@@ -47,6 +47,11 @@ class Started(BaseEvent):
     padding_share: float = 0.0
     """The part of an epoch's positions that hold no token."""
     predicted_peak_bytes: int = 0
+    """What the estimate expects by itself, which later runs measure themselves against."""
+    planned_peak_bytes: int = 0
+    """The same as earlier runs on this machine correct it; equal while there are too few, 0 in older runs."""
+    evidence: str = ""
+    """What those runs changed, in words; empty while there are too few."""
 
 
 class Loaded(BaseEvent):

@@ -212,7 +212,13 @@ class History:
 
     @property
     def predicted_peak_bytes(self) -> int:
-        return self.started.predicted_peak_bytes if self.started else 0
+        """What the plan said, corrected by earlier runs where it was."""
+        return (self.started.planned_peak_bytes or self.started.predicted_peak_bytes) if self.started else 0
+
+    @property
+    def evidence(self) -> str:
+        """What earlier runs changed in the plan, in words; empty where there were too few."""
+        return self.started.evidence if self.started else ""
 
     @property
     def failure(self) -> str:

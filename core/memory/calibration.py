@@ -39,6 +39,18 @@ class PastPeak:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What a run is expected to take, as it is written down when it begins; in bytes, 0 when nothing is known."""
+
+    raw_bytes: int = 0
+    """By the estimate alone: what a later calibration is drawn from, lest it corrects its own corrections."""
+    planned_bytes: int = 0
+    """As past runs correct it."""
+    evidence: str = ""
+    """What they changed, in words."""
+
+
+@dataclass(frozen=True)
 class Calibration:
     """What the estimate is to be multiplied with, and how sure that is."""
 

@@ -13,6 +13,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 from run_folders import (
+    MIB,
     POEM,
     PROMPT,
     STORY,
@@ -407,3 +408,16 @@ def test_real_runs_are_shown_in_light_and_dark(page, store, theme, qtbot, name):
         assert "sample:nothing" in page.trouble.sentence.text() and page.trouble.mend.isVisible()
     else:
         assert page.samples.first.text.text() and page.loss.isVisible()
+
+
+def test_the_prediction_is_the_one_that_past_runs_corrected_and_says_so(page, store, qtbot):
+    begun = Started(
+        pid=1, device="cpu", total_steps=9, predicted_peak_bytes=400 * MIB, planned_peak_bytes=341 * MIB,
+        evidence="Adjusted by −15 % from 4 runs on this machine",
+    )  # fmt: skip
+    open_run(page, write(store, "corrected", [begun, *learning(1, 9, time.time() - 9, 9), done(9)]), qtbot)
+    assert page.memory.plot.marks.levels["predicted"] == 341 * MIB
+    assert "2 % under plan" in page.memory.summary.text()
+    assert "4 runs on this machine" in page.memory.toolTip()
+    open_run(page, write(store, "first", [*begin(9, 9), done(9)]), qtbot)
+    assert not page.memory.toolTip()

@@ -95,6 +95,12 @@ def test_an_empty_run_is_new_and_knows_nothing():
     assert found.curve == [] and found.tokens_per_second is None and found.failure == ""
 
 
+def test_what_was_predicted_is_what_past_runs_made_of_it():
+    found = told(begun(predicted_peak_bytes=99, planned_peak_bytes=90, evidence="Adjusted by −9 % from 3 runs"))
+    assert (found.predicted_peak_bytes, found.evidence) == (90, "Adjusted by −9 % from 3 runs")
+    assert told(begun(predicted_peak_bytes=99)).evidence == ""
+
+
 def test_the_figures_of_a_run_under_way():
     found = told(
         begun(predicted_peak_bytes=99),

@@ -13,6 +13,7 @@ from app.state.live_run import LiveRun
 from app.theme import Theme
 from app.widgets.card import Card
 from app.widgets.curve_plot import CurvePlot, Look
+from app.widgets.label import set_tooltip
 from app.widgets.plot_axes import BYTES, NORM, RATE
 from app.widgets.plot_link import PlotLink
 from core import figures
@@ -39,8 +40,10 @@ class MemoryCard(Card):
         if self._live is None:
             return
         history = self._live.history
-        predicted = history.predicted_peak_bytes
-        self.plot.marks.set_level("predicted", predicted or None, f"{figures.size(predicted)} predicted")
+        predicted, evidence = history.predicted_peak_bytes, history.evidence
+        by_whom = ", corrected by past runs" if evidence else ""
+        self.plot.marks.set_level("predicted", predicted or None, f"{figures.size(predicted)} predicted{by_whom}")
+        set_tooltip(self, evidence)
         parts: list[tuple[float, str]] = []
         if self._live.state == "live" and history.memory_bytes:
             parts.append((history.memory_bytes, "now"))
