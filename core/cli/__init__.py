@@ -26,7 +26,9 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except HoneError as error:
-        print(f"hone: {error.message}", file=sys.stderr)
+        from core.cli.output import printable
+
+        print(f"hone: {printable(error.message)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

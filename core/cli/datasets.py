@@ -7,14 +7,14 @@ import dataclasses
 from pathlib import Path
 
 from core.cli.configs import anchored, change, parsed
-from core.cli.output import ProgressLine, say, say_json, table
+from core.cli.output import ProgressLine, printable, say, say_json, table
 from core.config import RunConfig
 from core.data.check import check, no_usable_row
 from core.data.export import export_problems
 from core.data.kinds import LEFT_OUT, policy_of
 from core.data.listing import MOST_LISTED as LISTED
 from core.data.pace import now_and_then
-from core.data.report import Report
+from core.data.report import Report, Spread
 from core.data.row import Problem, Row
 from core.data.run_rows import RunRows
 from core.data.statistics import Statistics
@@ -89,10 +89,12 @@ def show_row(options: argparse.Namespace) -> int:
     row = rows[options.row - 1]
     if isinstance(row, Problem):
         raise HoneError(f"{options.file}, line {row.line}: {row.reason}.", path="data.source")
+    kind, file = rows.format_of(options.row - 1), rows.file_of(options.row - 1)
     if options.json:
-        say_json({"row": options.row, "format": rows.format, **dataclasses.asdict(row)})
+        say_json({"row": options.row, "format": kind, "file": file, **dataclasses.asdict(row)})
     else:
-        say(f"Row {options.row} of {whole(len(rows))}, line {row.line}, {rows.format}")
+        place = f"line {whole(row.line)}" + f" of {file}" * bool(file)
+        say(f"Row {whole(options.row)} of {whole(len(rows))}, {place}, of kind “{kind}”")
         for line in row_in_words(row):
             say(line)
     return 0
@@ -126,11 +128,10 @@ def in_words(report: Report) -> list[str]:
     lines = [
         f"{report.path} ({size(report.num_bytes)}), rows of kind “{report.format}”, {report.confidence:.0%} sure: "
         f"{report.seen}",
-        f"{whole(report.num_used)} of {whole(report.num_rows)} rows are used: {whole(report.num_trained)} are "
-        f"trained, {whole(report.num_held)} held out",
-        f"A row has {whole(report.characters.median)} characters in the middle, {whole(report.characters.min)} to "
-        f"{whole(report.characters.max)}",
-        *([report.passed_in_words] if report.passed else []),
+        f"{whole(report.num_used)} of {whole(report.num_rows)} rows used: {whole(report.num_trained)} trained, "
+        f"{whole(report.num_held)} held out",
+        spread_in_words(report.characters, "characters"),
+        *([printable(report.passed_in_words)] if report.passed else []),
     ]
     for counts, listed, heading in (
         (report.reasons, report.problems, "ROWS THAT CANNOT BE USED"),
@@ -140,7 +141,7 @@ def in_words(report: Report) -> list[str]:
             shown = [(whole(count), kind, report.action_in_words(kind), _setting(kind))
                      for kind, count in counts.items()]  # fmt: skip
             places = [(f"{one.file} " * bool(one.file) + f"line {one.line}", one.reason) for one in listed]
-            lines += ["", table(shown, (heading, "BECAUSE", "ARE", "AS SAYS")), "",
+            lines += ["", table(shown, (heading, "BECAUSE", "ARE", "SET BY")), "",
                       table(places, ("WHERE", "WHAT IS THE MATTER"))]  # fmt: skip
             if any(count > LISTED for count in counts.values()):
                 lines.append(f"… the first {LISTED} of each kind; --export writes all")
@@ -152,14 +153,21 @@ def _setting(kind: str) -> str:
     return policy.path if policy else "an edit" if kind == LEFT_OUT else ""
 
 
+def spread_in_words(spread: Spread, what: str) -> str:
+    """How much of something rows have, from the least to the most."""
+    if spread.min == spread.max:
+        return f"{whole(spread.min)} {what} in a row"
+    return f"{whole(spread.min)} to {whole(spread.max)} {what} in a row, median {whole(spread.median)}"
+
+
 def row_in_words(row: Row) -> list[str]:
-    """What a row says, as lines."""
+    """What a row says, as lines that a terminal can show."""
     if row.text:
-        return ["", row.text]
+        return ["", printable(row.text)]
     parts = [(message.role, message.content) for message in row.messages]
     parts += [("chosen", message.content) for message in row.chosen]
     parts += [("rejected", message.content) for message in row.rejected]
-    return [line for role, content in parts for line in ("", f"[{role}]", content)]
+    return [line for role, content in parts for line in ("", f"[{role}]", printable(content))]
 
 
 def personal_in_words(found: Statistics) -> list[str]:

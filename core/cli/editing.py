@@ -66,7 +66,8 @@ def _edit(source: str, options: argparse.Namespace, rows: Rows) -> str:
 
     if options.exclude:
         edits.exclude(source, [number - 1 for number in options.exclude], rows)
-        return f"Left out: row {', '.join(map(str, options.exclude))}"
+        numbers = ", ".join(map(whole, options.exclude))
+        return f"Left out: row{'s' * (len(options.exclude) > 1)} {numbers}"
     if options.set:
         number, place, text = _place(options.set)
         value = edits.as_value(source, number - 1, place, text, rows)

@@ -7,6 +7,7 @@ import dataclasses
 
 from core.cli.datasets import row_in_words
 from core.cli.output import note, say, say_json, table
+from core.data.hub_parts import HUB
 from core.data.row import Problem
 from core.figures import size, whole
 
@@ -22,7 +23,8 @@ def search_data(options: argparse.Namespace) -> int:
         say("Nothing is called so; try other words.")
     else:
         rows = [
-            (f"{data.name}", whole(data.downloads), data.rows, "yes" if data.is_gated else "") for data in found
+            (data.name, whole(data.downloads), _rows_in_words(data.rows), "yes" if data.is_gated else "")
+            for data in found
         ]
         say(table(rows, ("NAME", "DOWNLOADS", "ROWS", "ASKS FOR TERMS")))
     return 0
@@ -43,9 +45,11 @@ def show_dataset(options: argparse.Namespace) -> int:
         say(table([(str(part.source), size(part.num_bytes), whole(len(part.files))) for part in parts],
                   ("PART", "SIZE", "FILES")))  # fmt: skip
         document = []
-    found = preview(find_part(options.source), options.rows) if options.rows > 0 else None
+    part = find_part(options.source) if options.rows > 0 else None
+    found = preview(part, options.rows) if part else None
     if options.json:
         shown = {
+            "shown": str(part.source) if part else "",
             "format": found.format,
             "columns": found.columns,
             "reason": found.reason,
@@ -55,11 +59,18 @@ def show_dataset(options: argparse.Namespace) -> int:
         } if found else {}  # fmt: skip
         say_json({"parts": document, **shown})
     elif found:
-        say(f"\nColumns: {', '.join(found.columns) or 'none'}")
+        assert part is not None
+        say(f"\nThe first rows of {part.source}, with the columns {', '.join(found.columns) or 'none'}")
         say(found.reason or f"Rows of kind “{found.format}”")
         for number, row in enumerate(found.rows, 1):
             say(f"\nRow {number}" + (f": {row.reason}" if isinstance(row, Problem) else ""))
             for line in [] if isinstance(row, Problem) else row_in_words(row):
                 say(line)
+        say(f"\nGet it with hone download --data {str(part.source).removeprefix(HUB)}")
         note(f"{size(found.num_bytes)} were fetched for this look")
     return 0
+
+
+def _rows_in_words(tag: str) -> str:
+    """How many rows a dataset has: the Hub says 1K<n<10K, n<1K or n>1T."""
+    return tag.replace("<n<", " to ").replace("n<", "under ").replace("n>", "over ")

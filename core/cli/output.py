@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import time
 from typing import Any
 
+WHOLE = re.compile(r"[\d,]+")
+KEPT = "\n\t\u200c\u200d"
+"""Beside what is printable: line ends, and what joins letters and emoji."""
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where nobody watches a terminal
 
 
@@ -62,11 +66,18 @@ class ProgressLine:
 
 
 def table(rows: list[tuple[str, ...]], heads: tuple[str, ...]) -> str:
-    """Rows under their heads, in columns wide enough for each."""
-    lines = [heads, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    return "\n".join("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+    """Rows under their heads, in columns wide enough for each; whole numbers stand at the right."""
+    lines = [heads, *(tuple(map(printable, row)) for row in rows)]
+    columns = range(len(heads))
+    widths = [max(len(line[column]) for line in lines) for column in columns]
+    sides = [">" if rows and all(WHOLE.fullmatch(row[column]) for row in rows) else "<" for column in columns]
+    return "\n".join("  ".join(f"{line[column]:{sides[column]}{widths[column]}}" for column in columns).rstrip()
                      for line in lines)  # fmt: skip
+
+
+def printable(text: str) -> str:
+    """Words of a stranger without control characters, which would be orders to the terminal."""
+    return "".join(sign if sign.isprintable() or sign in KEPT else f"\\x{ord(sign):02x}" for sign in text)
 
 
 def _finite(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.datasets import data_config
-from core.cli.output import ProgressLine, note, say, say_json, table
+from core.cli.output import ProgressLine, note, printable, say, say_json, table
 from core.config import RunConfig
 from core.data.lengths import Lengths
 from core.data.packing import padding
@@ -199,15 +199,10 @@ def _text_of(sequence: Sequence, limit: int) -> str:
             was_trained = False
         if is_trained != was_trained:
             words.append(begin if is_trained else end)
-        words.append(_printable(text))
+        words.append(printable(text))
         was_trained = is_trained
     unseen = sequence.num_tokens - len(sequence.tokens)
     return "".join(words) + end * was_trained + (f" … and {whole(unseen)} tokens more" if unseen else "")
-
-
-def _printable(text: str) -> str:
-    """Control characters of the data would be orders to the terminal."""
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else f"\\x{ord(sign):02x}" for sign in text)
 
 
 def _in_words(sequence: Sequence) -> str:

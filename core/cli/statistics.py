@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from core.cli.datasets import data_config, opened, personal_in_words
+from core.cli.datasets import data_config, opened, personal_in_words, spread_in_words
 from core.cli.output import ProgressLine, say, say_json, table
 from core.data.mapping import Meaning
 from core.data.statistics import Statistics, statistics
@@ -48,12 +48,11 @@ def show_stats(options: argparse.Namespace) -> int:
 def in_words(found: Statistics) -> list[str]:
     """The figures for people."""
     if not found.num_used:
-        return [f"None of the {whole(found.num_rows)} rows can be used"]
-    kinds = ", ".join(f"{whole(count)} {kind}" for kind, count in found.formats.items())
+        return [f"0 of {whole(found.num_rows)} rows can be used"]
+    kinds = ", ".join(f"{whole(count)} of kind “{kind}”" for kind, count in found.formats.items())
     lines = [
         f"{whole(found.num_used)} of {whole(found.num_rows)} rows can be used: {kinds}",
-        f"{whole(found.num_characters)} characters; a row has {whole(found.characters.median)} in the middle, "
-        f"{whole(found.characters.min)} to {whole(found.characters.max)}",
+        f"{whole(found.num_characters)} characters, {spread_in_words(found.characters, 'of them')}",
         "",
         table([(whole(count), script) for script, count in found.scripts.items()], ("ROWS", "WRITTEN IN")),
     ]

@@ -32,6 +32,8 @@ SPLITS = {
 SPLIT_WORD = re.compile(rf"(?:^|[/_.\s-])({'|'.join(SPLITS)})(?=[/_.\s-]|$)", re.IGNORECASE)
 HEAD_BYTES = 2**20
 ROWS_TAG = "size_categories:"
+DOWNLOADS_GO_ON = ", it goes on where it was"
+"""What failures of a download say, and a look has nothing of."""
 
 
 @dataclass(frozen=True)
@@ -304,8 +306,8 @@ def _commit(info: Any) -> str:
 
 def _told(error: Exception, name: str) -> HoneError:
     """A failure of the network or the Hub as one sentence about a dataset."""
-    told = in_words(error, name, what="dataset")
-    return HoneError(told.message, path="data.source")
+    told = in_words(error, name, what="dataset").message
+    return _wrong(told.replace(DOWNLOADS_GO_ON, ""))
 
 
 def _wrong(message: str) -> HoneError:

@@ -55,7 +55,8 @@ def read_header(head: bytes, separators: str) -> Header:
     columns = tuple(field.strip().lower() for field in fields)
     if len(set(columns)) != len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)
-        raise RowError("repeated key", f"its header has {twice[:40]!r} twice")
+        said = f"its header has {twice[:40]!r} twice" if twice else "its header has columns without a name"
+        raise RowError("repeated key", said)
     return Header(columns, separator, min(len(head), len(first) + 1), num_lines)
 
 

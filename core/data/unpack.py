@@ -161,7 +161,7 @@ def _zip(path: Path, target: Path, told: Told) -> Written:
         raise PackedError("is a damaged zip archive; get it again") from None
     except (RuntimeError, NotImplementedError):
         raise PackedError(
-            "is a zip archive with a password, or packed in a way that cannot be opened here"
+            "is a zip archive with a password, or packed in a way that cannot be opened here; unpack it first"
         ) from None
     except OSError as error:
         if error.errno != errno.EINVAL:  # else the archive names a place before its own beginning

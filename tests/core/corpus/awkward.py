@@ -248,7 +248,7 @@ FILES = (
     Awkward("tabs.tsv", "prompt\tcompletion\na\tb\n", "1 used"),
     Awkward("one-column.csv", "text\nOnce there was a hat.\n", "1 used"),
     Awkward("same-name-twice.csv", "prompt,prompt\na,b\n", "!twice"),
-    Awkward("no-names.csv", ",,\na,b,c\n", "!twice"),
+    Awkward("no-names.csv", ",,\na,b,c\n", "!without a name"),
     Awkward("separator-line.csv", "sep=;\nprompt;completion\na;b\n", "1 used"),
     Awkward("nul.csv", b"prompt,completion\na\0,b\n", "!zero bytes"),
     Awkward("a-very-long-header.csv", "x" * 100_000 + ",completion\na,b\n", "!header"),
