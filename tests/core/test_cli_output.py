@@ -62,13 +62,12 @@ def test_a_row_is_shown_with_its_file_and_kind(tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends the signal that Ctrl+C sends")
-@pytest.mark.parametrize("what", ["check", "stats", "show"])
-def test_ctrl_c_while_unpacking_leaves_nothing(tmp_path: Path, what: str) -> None:
+def test_ctrl_c_while_unpacking_leaves_nothing(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("a.jsonl", (LINE * 2_000_000)[: 100 * 2**20])
     environment = {**os.environ, "HONE_HOME": str(tmp_path / "home"), "PYTHONPATH": str(PROJECT)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "core.cli", "data", what, "a.zip"], cwd=tmp_path, env=environment,
+        [sys.executable, "-m", "core.cli", "data", "check", "a.zip"], cwd=tmp_path, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     shelf, end = tmp_path / "home" / "cache" / "data", time.monotonic() + 60

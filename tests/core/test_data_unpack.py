@@ -171,6 +171,7 @@ def test_a_table_that_says_one_long_text_in_every_row_is_stopped(tmp_path, monke
     monkeypatch.setattr(table_file, "write_apart", table_file.write_rows)
     monkeypatch.setattr(table_file, "SMALL_BYTES", 2**20)
     monkeypatch.setattr(table_file, "MOST_RATIO", 8)
+    monkeypatch.setattr(table_file, "ENOUGH_BYTES", 2**20)
     assert "grows to over 8 times its size when unpacked" in sentence(path)
     monkeypatch.setattr(table_file, "MOST_RATIO", 10**6)
     free = 2**30
