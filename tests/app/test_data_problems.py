@@ -7,6 +7,7 @@ import json
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
+from app.pages.new_run.data_tabs import PROBLEMS, DataTabs
 from app.pages.new_run.findings import findings
 from app.pages.new_run.problems_tab import ProblemsTab
 from app.state.chosen_data import ChosenData
@@ -14,6 +15,7 @@ from app.state.chosen_model import ChosenModel
 from app.state.draft import Draft
 from app.state.preview import Preview
 from app.state.problem_export import ProblemExport
+from app.state.row_lengths import RowLengths
 from app.widgets.row_list import LINE_HEIGHT
 from core.config import DataSection, RunConfig
 from core.data.check import check
@@ -21,6 +23,8 @@ from core.data.kinds import LONG
 from core.data.lengths import Lengths
 from core.data.rows import open_rows
 from core.preview import Measured
+
+WAIT_MS = 60_000  # a busy machine is no failure
 
 
 @pytest.fixture
@@ -134,3 +138,42 @@ def test_data_without_a_problem_says_so(theme, qtbot):
         check(DataSection(source="sample:poems")).model_copy(update={"remark_counts": {}, "remarks": []})
     )
     assert tab.nothing.text().startswith("Every row can be used") and tab._stack.currentIndex() == 0
+
+
+def test_what_only_the_model_tells_has_lines_a_policy_and_stands_in_the_plan(background, theme, qtbot, tmp_path):
+    rows = [
+        {"prompt": f"Ask {n}", "completion": "A fox had a hat. " * (30 if n % 10 == 0 else 1)} for n in range(60)
+    ]
+    path, target = tmp_path / "a.jsonl", tmp_path / "all.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    draft = Draft(RunConfig().with_values({"data.source": str(path), "data.max_length": 64}))
+    model, data = ChosenModel(draft, background), ChosenData(draft, background)
+    preview = Preview(draft, model, data)
+    try:
+        lengths = RowLengths(model, data, preview, background)
+        tabs = DataTabs(draft, data, preview, lengths, background, theme)
+        qtbot.addWidget(tabs)
+        tabs.resize(900, 300)
+        tabs.show()
+        preview.want(0)
+        tabs.tabs.choose(PROBLEMS)
+        qtbot.waitUntil(lambda: preview.findings is not None, timeout=WAIT_MS)
+        tabs.problems.kinds.choose(LONG)
+        assert list(tabs.problems.list.numbers) == [0, 10, 20, 30, 40, 50]
+        assert "over the limit" in tabs.problems._line(10).words
+        assert tabs.problems.policy.objectName() == "data.on_long"
+        draft.set("data.on_long", "skip")
+        qtbot.waitUntil(lambda: preview.findings.skipped == {LONG: 6}, timeout=WAIT_MS)
+        assert lengths.findings.num_used == 54
+        export, said = ProblemExport(draft, preview, background), []
+        export.said.connect(lambda words, failed: said.append((words, failed)))
+        export.start(target)
+        qtbot.waitUntil(lambda: bool(said), timeout=WAIT_MS)
+        assert said == [("6 lines are in all.jsonl", False)]
+        assert {json.loads(line)["kind"] for line in target.read_text().splitlines()} == {LONG}
+        draft.set("data.on_long", "stop")
+        qtbot.waitUntil(lambda: "line 1: has" in preview.findings.stop, timeout=WAIT_MS)
+        draft.set("data.max_length", 512)
+        qtbot.waitUntil(lambda: preview.findings.remark_counts == {}, timeout=WAIT_MS)
+    finally:
+        preview.close()

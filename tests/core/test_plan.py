@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from core.config import RunConfig
+from core.data.check import check
 from core.hardware import Device
 from core.models.facts import read_facts
 from core.models.source import find_model
@@ -33,6 +35,26 @@ def facts():
 )
 def test_rows_that_are_trained_on(changes, num_rows, trained):
     assert train_rows(RunConfig().with_values(changes), num_rows) == trained
+
+
+def test_a_split_by_a_column_and_rows_left_out_are_planned_as_the_check_has_counted_them(tmp_path, facts):
+    path = tmp_path / "a.jsonl"
+    rows = [
+        {"prompt": f"p{n % 90}", "completion": "c", "set": "test" if n % 3 == 0 else "train"} for n in range(100)
+    ]
+    path.write_text("\n".join(map(json.dumps, [*rows, {"prompt": "p"}])))
+    settings = {"data.source": str(path), "data.split_column": "set", "optim.epochs": 1}
+    for policy, trained in (("keep", 66), ("skip", 60)):
+        config = RunConfig().with_values({**settings, "data.on_duplicate": policy})
+        report = check(config.data)
+        assert (report.num_trained, report.num_usable) == (trained, 100)
+        assert train_rows(config, report.num_usable, report.trained_share) == trained
+        plan = make_plan(config, facts, CPU, report.num_usable, 10.0, trained_share=report.trained_share)
+        assert plan.total_steps == -(-trained // 16) and plan.tokens_per_epoch == trained * 10
+    apart = RunConfig().with_values({"data.source": str(path), "data.holdout_source": str(path)})
+    report = check(apart.data)
+    assert (report.num_usable, report.num_trained, report.num_held, report.num_rows) == (100, 100, 100, 202)
+    assert train_rows(apart, report.num_usable, report.trained_share) == 100
 
 
 @pytest.mark.parametrize(
