@@ -62,7 +62,8 @@ class Planner(QObject):
         if self._misplaced:
             return self._misplaced
         if (report := self._lengths.findings or self._data.report) is not None:
-            if not report.num_used:
+            lengths = self._lengths.lengths
+            if not report.num_used or (lengths is not None and not lengths.num_sequences):
                 return "None of the rows can be used; see Problems."
             if report.stop:
                 return report.stop

@@ -110,7 +110,7 @@ def oddity_in_words(row: Row, kind: str) -> str:
         shown = f"U+{ord(match[0]):04X}" if len(match[0]) == 1 else f"“{match[0]}”"
         return f"holds {shown}" + (", a sign of text read in a wrong encoding" if kind == ENCODING else "")
     hints = [hint for text in row.texts for found, hint in find_personal(text) if found == kind]
-    return f"may hold {', '.join(hints[:3])}" + (f" and {len(hints) - 3} more" if len(hints) > 3 else "")
+    return f"may hold one: {', '.join(hints[:3])}" + (f" and {len(hints) - 3} more" if len(hints) > 3 else "")
 
 
 def without_controls(row: Row) -> Row:

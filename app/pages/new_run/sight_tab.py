@@ -146,8 +146,8 @@ class SightTab(QWidget):
         self.stack.setCurrentWidget(self.row_view)
         self._swatch.hide()
         if seen is not None:
-            why = "" if hasattr(self._row, "reason") else f": {seen.refused}"
-            self._say(f"This row is left out of training{why}.")
+            why = () if hasattr(self._row, "reason") else (seen.refused,)
+            self._say("This row is left out of training.", why)
         elif self._preview.state == "failed":
             self._say(self._preview.problem)
         elif self._preview.state == "loading":
