@@ -60,6 +60,7 @@ class Mode:
             {"dropout": False},
             {"windowed": False},
             {"upcast": False},
+            {"tied": False},
             {"device": "cpu" if self.bits == 32 else "cuda"},
             {"base": "nf4" if self.base == "int8" else self.base},
             {"base": "none"},
@@ -80,12 +81,15 @@ def worth_tracing(default: Literal["sdpa", "eager"], is_windowed: bool) -> list[
         for mode in (usual, on_cpu):
             found += [mode, replace(mode, base="nf4"), replace(mode, base="int8")]
             found += [replace(mode, method="full"), replace(mode, method="full", tied=True)]
-            found += [replace(mode, targets="attention"), replace(mode, dropout=True), replace(mode, packed=True)]
+            narrow, thin = replace(mode, targets="attention"), replace(mode, method="lora16")
+            found += [narrow, thin, replace(narrow, method="lora16")]
+            found += [replace(mode, dropout=True), replace(narrow, dropout=True), replace(mode, packed=True)]
             if default != "eager":
-                found.append(replace(mode, attention="eager"))
+                found += [replace(mode, attention="eager"), replace(mode, attention="eager", packed=True)]
             if is_windowed:
-                found.append(replace(mode, windowed=True))
-        found += [replace(usual, method="lora16"), replace(usual, method="lora16", base="nf4")]
-        found += [replace(usual, base="int8", targets="attention"), replace(usual, base="nf4", upcast=True)]
-        found += [replace(usual, base="int8", upcast=True)]
+                found += [replace(mode, windowed=True), replace(mode, windowed=True, packed=True)]
+        found += [replace(usual, method="lora16", base=base) for base in ("nf4", "int8")]
+        raised = replace(usual, base="nf4", upcast=True)
+        found += [raised, replace(raised, method="lora16"), replace(raised, targets="attention")]
+        found += [replace(raised, base="int8")]
     return found

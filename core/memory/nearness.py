@@ -39,7 +39,7 @@ def nearest(mode: Mode, names: Collection[str]) -> Near:
         if (one := _with(bare, {trait: wanted[trait] for trait in chosen})).name in names
     )
     missing = [trait for trait in wanted if getattr(found, trait) != wanted[trait]]
-    shown = {trait: _pair(bare, trait, wanted[trait], names) for trait in missing}
+    shown = {trait: _pair(found, bare, trait, wanted[trait], names) for trait in missing}
     return Near(
         found,
         tuple(pair for pair in shown.values() if pair),
@@ -63,10 +63,12 @@ def _bare(mode: Mode, names: Collection[str]) -> Mode:
     )
 
 
-def _pair(bare: Mode, trait: str, value: Any, names: Collection[str]) -> tuple[Mode, Mode] | None:
-    """Two traced modes that differ in this trait alone, as like the bare one as can be."""
-    usual = replace(bare, base="none", method="lora32", tied=False)
-    for without in (bare, replace(bare, tied=False), usual, replace(usual, device="cuda", bits=16)):
+def _pair(near: Mode, bare: Mode, trait: str, value: Any, names: Collection[str]) -> tuple[Mode, Mode] | None:
+    """Two traced modes that differ in this trait alone, as like the one that was found as can be."""
+    usual = {"base": "none", "tied": False}
+    plainest = replace(bare, base="none", tied=False, method="lora32")
+    likest = [near, replace(near, **usual), bare, replace(bare, **usual)]  # type: ignore[arg-type]
+    for without in (*likest, plainest, replace(plainest, device="cuda", bits=16)):
         more = _with(without, {trait: value})
         if more.name in names and without.name in names:
             return more, without

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +21,10 @@ SAME_AS = {"mistral": "llama", "ministral": "llama", "ministral3": "llama", "olm
 Section = Literal["once", "again", "evaluation"]
 """The first batch of a step, a later one that finds gradients in place, and a scored one."""
 Moment = Literal["loss", "layer"]
+Place = Literal["before", "between", "after"]
+"""Of a moment in a layer: until its attention is over, then until its attention goes backward, and from there on.
+What two modes differ by is asked place by place."""
+PLACES: tuple[Place, ...] = ("before", "between", "after")
 Parts = dict[str, int]
 PART_LETTERS = {"activations": "a", "recompute": "r", "head_and_loss": "h", "workspace": "w", "gradients": "g"}
 """The letters that the parts of the estimate have in the files."""
@@ -52,24 +55,14 @@ class Peak:
 class Row:
     """The peaks of one mode in one section, beside what stands all the time."""
 
-    stash: Peak
-    """What stands when the head begins."""
-    forward: tuple[Peak, ...]
-    layer: tuple[Peak, ...]
-    """Of the backward passes of layers; empty in an evaluation."""
-    head: tuple[Peak, ...]
-    """Of head and loss; beyond the stash where `is_beyond`."""
-    is_beyond: bool
+    stash: tuple[Peak, ...]
+    """What stands of the model's own at each stage of the head: until it gets the hidden states, then until
+    autocast lets go of its copies of weights, and from there on."""
+    layers: tuple[tuple[Peak, ...], ...]
+    """Of layers, at each of PLACES."""
 
-    def parts(self, moment: Moment, units: dict[str, int], num_layers: int) -> Parts:
-        """The bytes by part at the largest of a moment's peaks."""
-        if moment == "layer":
-            return peak_of([*self.forward, *self.layer], units, num_layers)
-        parts = peak_of(self.head, units, num_layers)
-        if self.is_beyond:
-            for part, amount in peak_of([self.stash], units, num_layers).items():
-                parts[part] = parts.get(part, 0) + amount
-        return parts
+
+NOTHING = Peak((), ())
 
 
 def without_debts(parts: Parts) -> Parts:
@@ -88,6 +81,8 @@ class Found:
     """The rows of the mode that was asked for, or of one that is near it with what the difference makes."""
 
     sections: dict[Section, Row]
+    heads: dict[Section, tuple[tuple[Peak, ...], ...]]
+    """Of head and loss at each of their stages, beyond the stash."""
     changes: tuple[tuple[dict[Section, Row], dict[Section, Row]], ...]
     """Pairs of rows: what the first takes more than the second is what one difference makes."""
     is_own_family: bool
@@ -96,12 +91,30 @@ class Found:
 
     def parts(self, section: Section, moment: Moment, units: dict[str, int], num_layers: int) -> Parts:
         """The bytes by part at the peak of a moment."""
-        found = self.sections[section].parts(moment, units, num_layers)
+        rows = [(self.sections[section], 1)]
         for more, less in self.changes:
-            for rows, sign in ((more, 1), (less, -1)):
-                for part, amount in rows[section].parts(moment, units, num_layers).items():
-                    found[part] = found.get(part, 0) + sign * amount
-        return without_debts(found) if self.changes else found
+            rows += [(more[section], 1), (less[section], -1)]
+        if moment == "layer":
+            candidates = [
+                [(_largest(row.layers[place], units, num_layers), sign) for row, sign in rows]
+                for place, peaks in enumerate(self.sections[section].layers)
+                if peaks
+            ]
+        else:
+            candidates = [
+                [(peak, 1), *((row.stash[stage], sign) for row, sign in rows)]
+                for stage, peaks in enumerate(self.heads[section])
+                for peak in peaks
+            ]
+        worst = max(
+            candidates,
+            key=lambda terms: sum([sign * peak.num_bytes(units, num_layers) for peak, sign in terms]),
+        )
+        found: Parts = {}
+        for peak, sign in worst:
+            for part, amount in peak.parts(units, num_layers).items():
+                found[part] = found.get(part, 0) + sign * amount
+        return without_debts(found)
 
 
 def find_rows(family: str, mode: Mode, loss: Literal["chunked", "single", "full", "stock"]) -> Found:
@@ -112,44 +125,43 @@ def find_rows(family: str, mode: Mode, loss: Literal["chunked", "single", "full"
     return _find(known if is_own else STAND_IN, mode, loss, is_own)
 
 
-def peak_of(peaks: Iterable[Peak], units: dict[str, int], num_layers: int) -> Parts:
-    """The bytes by part of the largest peak; nothing when there are none."""
-    largest = max(peaks, key=lambda peak: peak.num_bytes(units, num_layers), default=None)
-    return largest.parts(units, num_layers) if largest else {}
+def _largest(peaks: tuple[Peak, ...], units: dict[str, int], num_layers: int) -> Peak:
+    return max(peaks, key=lambda peak: peak.num_bytes(units, num_layers), default=NOTHING)
 
 
 @functools.lru_cache(maxsize=256)
 def _find(family: str, mode: Mode, loss: str, is_own: bool) -> Found:
     files = [_file(family), *([_file(STOCK)] if mode.plain or loss == STOCK else [])]
     near = nearest(mode, {name for file in files for name in file["rows"]})
-    rows = [
-        _sections(files, known, loss) for known in (near.mode, *(one for pair in near.changes for one in pair))
-    ]
+    rows = [_sections(files, known) for known in (near.mode, *(one for pair in near.changes for one in pair))]
     changes = tuple(zip(rows[1::2], rows[2::2], strict=True))
-    return Found(rows[0], changes, is_own, near.has_attention)
+    return Found(rows[0], _heads(files, mode, loss), changes, is_own, near.has_attention)
 
 
-def _sections(files: list[dict], mode: Mode, loss: str) -> dict[Section, Row]:
+def _sections(files: list[dict], mode: Mode) -> dict[Section, Row]:
     file = next(file for file in files if mode.name in file["rows"])
-    named = [f"{mode.head} {loss}"] if not mode.plain else []  # a plain loop's rows have its own loss
-    with_head = next((other for other in files for name in named if name in other["heads"]), None)
-    sections: dict[Section, Row] = {}
-    for section in ("once", "again", "evaluation"):
-        found = file["rows"][mode.name][section]
-        heads = with_head["heads"][named[0]][section] if with_head else found["head"]
-        sections[section] = Row(
-            stash=_read(file, found["stash"]),
-            forward=tuple(_read(file, number) for number in found.get("forward", ())),
-            layer=tuple(_read(file, number) for number in found.get("layer", ())),
-            head=tuple(_read(with_head or file, number) for number in heads),
-            is_beyond=with_head is not None,
+    return {
+        section: Row(
+            stash=tuple(_read(file, number) for number in found["stash"]),
+            layers=tuple(tuple(_read(file, number) for number in place) for place in found["layer"]),
         )
-    return sections
+        for section, found in file["rows"][mode.name].items()
+    }
+
+
+def _heads(files: list[dict], mode: Mode, loss: str) -> dict[Section, tuple[tuple[Peak, ...], ...]]:
+    """The peaks of head and loss in a mode, or in the nearest that was traced."""
+    names = [f"{one.head} {loss}" for one in mode.stand_ins()]
+    file, name = next((file, name) for name in names for file in files if name in file["heads"])
+    return {
+        section: tuple(tuple(_read(file, number) for number in stage) for stage in found)
+        for section, found in file["heads"][name].items()
+    }
 
 
 def _read(file: dict, number: int) -> Peak:
     """A peak as core.worker.row_files writes it: "aTh:4+2 hNV:12"."""
-    written: str = file["peaks"][number]
+    written = " ".join(file["groups"][group] for group in file["peaks"][number])
     terms: list[tuple[str, str, float, float]] = []
     totals: dict[str, tuple[float, float]] = {}
     for term in written.split():

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 EMBED, HEAD = "embed", "head"
+ATTENDED, ATTENTION_BACK, RETURNED = "attended", "attention back", "returned"
+"""What happens within phases: a layer's attention is over, its backward pass begins, the model gives its hidden
+states to the head."""
 
 
 def decoder_layers(model: PreTrainedModel) -> list[nn.Module]:
@@ -24,17 +27,24 @@ class Phases:
     """Calls `begin` with "embed", "forward 0" … "forward N", "head", "backward N" … "backward 0" as a step runs.
 
     A layer's forward that is repeated in the backward pass, for recomputation, belongs to its backward phase.
+    Calls `turn` with what happens within these.
     """
 
-    def __init__(self, model: PreTrainedModel, begin: Callable[[str], None]) -> None:
-        self._begin = begin
+    def __init__(
+        self, model: PreTrainedModel, begin: Callable[[str], None], turn: Callable[[str], None] = lambda name: None
+    ) -> None:
+        self._begin, self._turn = begin, turn
         self._is_backward = False
         backbone = getattr(model, model.base_model_prefix, model)
         backbone.register_forward_pre_hook(self._starting)
+        backbone.register_forward_hook(lambda *of_call: turn(RETURNED))
         self.layers = decoder_layers(model)
         for number, layer in enumerate(self.layers):
             layer.register_forward_pre_hook(self._entering(number), with_kwargs=True)
             layer.register_forward_hook(self._leaving(number))
+            for child in layer.children():
+                if type(child).__name__.endswith("Attention"):
+                    child.register_forward_hook(self._attended)
 
     def _starting(self, module: nn.Module, args: Any) -> None:
         self._is_backward = False
@@ -58,6 +68,12 @@ class Phases:
                 hidden.register_hook(self._returning(number))
 
         return leave
+
+    def _attended(self, module: nn.Module, args: Any, output: Any) -> None:
+        self._turn(ATTENDED)
+        result = output[0] if isinstance(output, tuple) else output
+        if isinstance(result, Tensor) and result.requires_grad:
+            result.register_hook(lambda gradient: self._turn(ATTENTION_BACK))
 
     def _returning(self, number: int) -> Callable[[Tensor], None]:
         def turn(gradient: Tensor) -> None:

@@ -79,7 +79,7 @@ def rehearse(
     loading = sum(rounded(birth.num_bytes) for birth in log.births if birth.kind != "adapter")
     loading += largest_unquantised(setting.base) * compute.itemsize
     place = _Place(log, report)
-    layers = Phases(setting.base, place.begin).layers
+    layers = Phases(setting.base, place.begin, log.turn).layers
     with _no_collection(), pretend(device, config.data.packing), mode, log, Kernels(log, device):
         _make_states(setting.made, setting.parameters, log)
         place.enter(TRAINING)

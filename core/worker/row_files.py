@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.metadata
+import itertools
 import json
 import logging
 import math
@@ -24,11 +26,10 @@ from numpy.typing import NDArray
 
 from core import durable, places
 from core.memory.modes import worth_tracing
-from core.memory.rows import PART_LETTERS, SAME_AS, STAND_IN, STOCK
+from core.memory.rows import PART_LETTERS, PLACES, SAME_AS, STAND_IN, STOCK
 from core.memory.symbols import PRODUCTS, values
 from core.models.families import FAMILIES
-from core.worker.phases import HEAD
-from core.worker.rows import Loss, Peak, Row, UnsolvedError, Vector, trace_row
+from core.worker.rows import NUM_STAGES, Loss, Peak, Row, UnsolvedError, trace_row
 from core.worker.toys import WINDOWED
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
@@ -37,6 +38,8 @@ SECTIONS = {"training 1": "once", "training 2": "again", "evaluation 1": "evalua
 """The first batch of a step, a later one that finds gradients in place, and a scored one."""
 OTHER_LOSSES: tuple[Loss, ...] = ("single", "full")
 CLOSE_ENOUGH = 0.996
+NEAR = 0.99
+"""The same where another place or stage has the largest peak."""
 NUM_SAMPLES = 500
 
 Written = dict[str, Any]
@@ -48,6 +51,7 @@ def main(arguments: list[str]) -> int:
     transformers.logging.set_verbosity_error()
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     torch.set_num_threads(1)  # the tensors are tiny
+    gc.freeze()  # each trace begins with a collection, which need not look at the libraries
     for family in arguments or [STOCK, *(name for name in FAMILIES if name not in SAME_AS)]:
         written = trace_stock() if family == STOCK else trace_family(family)
         text = text_of(written)
@@ -57,33 +61,40 @@ def main(arguments: list[str]) -> int:
 
 
 def text_of(written: Written) -> str:
-    """The text of a family's file: every peak stands in one list, and rows and heads hold its place there."""
-    peaks: dict[str, int] = {}
+    """The text of a family's file. A peak's terms of one part are a group; every group stands in one list, every
+    peak as the numbers of its groups in another, and rows and heads hold the numbers of their peaks."""
+    groups: dict[str, int] = {}
+    peaks: dict[tuple[int, ...], int] = {}
 
     def numbered(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: numbered(more) for key, more in value.items()}
         if isinstance(value, list):
             return [numbered(more) for more in value]
-        return peaks.setdefault(value, len(peaks))
+        of_parts = [" ".join(terms) for _, terms in itertools.groupby(value.split(), key=lambda term: term[0])]
+        return peaks.setdefault(tuple(groups.setdefault(one, len(groups)) for one in of_parts), len(peaks))
 
     tables = {key: numbered(written[key]) for key in ("rows", "heads")}
-    whole = {"versions": written["versions"], "peaks": list(peaks), **tables}
+    whole = {"versions": written["versions"], "groups": list(groups), "peaks": list(peaks), **tables}
     text = json.dumps(whole, separators=(",", ":"))
-    for end in ('}},"', '","', '],"peaks', '},"heads'):
+    for end in ('}},"', '","', '],"peaks', '},"heads', '],"rows'):
         text = text.replace(end, end.replace(",", ",\n", 1))
     return text
 
 
 def trace_stock() -> Written:
-    """Rows of the plain loop and heads of the Trainer's, traced on Llama."""
+    """Rows of the plain loop, and heads of it and of the Trainer's, traced on Llama."""
     from core.worker.stock_rows import stock_heads, stock_modes, stock_rehearsal
 
     plain, trainer = stock_rehearsal(is_plain=True), stock_rehearsal(is_plain=False)
-    rows = {mode.name: write_row(trace_row(STAND_IN, mode, "full", plain)) for mode in stock_modes()}
-    heads = {
-        f"{mode.head} {STOCK}": write_head(trace_row(STAND_IN, mode, "full", trainer)) for mode in stock_heads()
-    }
+    rows: Written = {}
+    heads: Written = {}
+    for mode in stock_modes():
+        traced = trace_row(STAND_IN, mode, "full", plain)
+        rows[mode.name] = write_row(traced)
+        heads[f"{mode.head} {STOCK}"] = write_head(traced)
+    for mode in stock_heads():
+        heads[f"{mode.head} {STOCK}"] = write_head(trace_row(STAND_IN, mode, "full", trainer))
     return {"versions": _versions(), "rows": rows, "heads": heads}
 
 
@@ -93,10 +104,12 @@ def trace_family(family: str) -> Written:
     heads: Written = {}
     for mode in worth_tracing("sdpa" if FAMILIES[family].sdpa else "eager", family in WINDOWED):
         try:
-            rows[mode.name] = write_row(trace_row(family, mode))
-            for loss in OTHER_LOSSES:
-                if (name := f"{mode.head} {loss}") not in heads:
-                    heads[name] = write_head(trace_row(family, mode, loss))
+            traced = trace_row(family, mode)
+            rows[mode.name] = write_row(traced)
+            if (name := f"{mode.head} chunked") not in heads:
+                heads[name] = write_head(traced)
+                for loss in OTHER_LOSSES:
+                    heads[f"{mode.head} {loss}"] = write_head(trace_row(family, mode, loss))
         except UnsolvedError as error:
             sys.stderr.write(f"{family} {mode.name}: {error}\n")
     return {"versions": _versions(), "rows": rows, "heads": heads}
@@ -107,46 +120,25 @@ def _versions() -> dict[str, str]:
 
 
 def write_row(row: Row) -> Written:
-    """A row as JSON: for each section what stands when the head begins, and the peaks of forward passes, of the
-    head under the chunked loss in several chunks, and of backward passes."""
+    """A row as JSON: for each section what stands at each stage of the head, and the peaks of each place in
+    layers."""
     written: Written = {}
     for section, name in SECTIONS.items():
-        groups: dict[str, list[Peak]] = {"forward": [], "head": [], "layer": []}
-        for phase, peaks in row.peaks.items():
-            if phase.startswith(section):
-                groups["head" if phase.endswith(HEAD) else "layer" if "backward" in phase else "forward"] += peaks
-        sifted = {group: [write_peak(peak) for peak in sift(peaks)] for group, peaks in groups.items() if peaks}
-        written[name] = {"stash": write_peak(row.stash[section]), **sifted}
+        places = [row.layers[section].get(place, []) for place in PLACES]
+        written[name] = {
+            "stash": [write_peak(peak) for peak in row.stash[section]],
+            "layer": [[write_peak(peak) for peak in peaks] for peaks in sift(places)],
+        }
     return written
 
 
 def write_head(row: Row) -> Written:
-    """The peaks of head and loss beyond what stands when the head begins.
-
-    Adapter weights that autocast copied are freed meanwhile; how many there are hangs on more than the head, so
-    they are counted as staying.
-    """
+    """The peaks of head and loss by stage, beyond what stands of the model's then."""
     written: Written = {}
     for section, name in SECTIONS.items():
-        beyond = [minus(peak, row.stash[section]) for peak in row.peaks[f"{section}/{HEAD}"]]
-        written[name] = [write_peak(_without_adapter(peak)) for peak in sift(beyond)]
+        stages = [[peak for stage, peak in row.heads[section] if stage == number] for number in range(NUM_STAGES)]
+        written[name] = [[write_peak(peak) for peak in peaks] for peaks in sift(stages)]
     return written
-
-
-def _without_adapter(peak: Peak) -> Peak:
-    def kept(vector: Vector) -> Vector:
-        return {key: value for key, value in vector.items() if not (key[0] == "workspace" and "r" in key[1])}
-
-    return Peak(kept(peak.fixed), kept(peak.per_layer))
-
-
-def minus(peak: Peak, stash: Peak) -> Peak:
-    def less(a: dict[Any, Fraction], b: dict[Any, Fraction]) -> dict[Any, Fraction]:
-        return {
-            key: value for key in a.keys() | b.keys() if (value := a.get(key, Fraction()) - b.get(key, Fraction()))
-        }
-
-    return Peak(less(peak.fixed, stash.fixed), less(peak.per_layer, stash.per_layer))
 
 
 def write_peak(peak: Peak) -> str:
@@ -164,19 +156,33 @@ def _number(value: Fraction) -> int | float:
     return value.numerator if value.denominator == 1 else float(value)
 
 
-def sift(peaks: list[Peak]) -> list[Peak]:
-    """Few of the peaks, such that for any real model and batch the largest of them is within three thousandths
-    of the largest of all. Real ones are drawn at random."""
+def sift(groups: list[list[Peak]]) -> list[list[Peak]]:
+    """Few of the peaks of each group, such that for any real model and batch the largest of them is within a
+    hundredth of the group's largest, and within four thousandths where that is the largest of all. Real ones are
+    drawn at random."""
     units, layers = _samples()
-    totals = np.stack([_along(peak.fixed, units) + layers * _along(peak.per_layer, units) for peak in peaks])
-    is_close = totals >= totals.max(axis=0) * CLOSE_ENOUGH
+    totals = [
+        np.stack([_along(peak.fixed, units) + layers * _along(peak.per_layer, units) for peak in peaks])
+        for peaks in groups
+        if peaks
+    ]
+    largest = np.max([found.max(axis=0) for found in totals], axis=0)
+    sifted = iter([_covering(found, largest) for found in totals])
+    return [[peaks[number] for number in next(sifted)] if peaks else [] for peaks in groups]
+
+
+def _covering(totals: NDArray[np.float64], largest: NDArray[np.float64]) -> list[int]:
+    """Which of a group's peaks to keep, where `totals` [peaks, samples] are theirs and `largest` of all groups."""
+    top = totals.max(axis=0)
+    allowed = np.where(top >= largest * NEAR, 1 - CLOSE_ENOUGH, 1 - NEAR) * np.abs(top)
+    is_close = totals >= top - allowed
     chosen: list[int] = []
     uncovered = np.ones(NUM_SAMPLES, dtype=np.bool_)
     while uncovered.any():
         best = int((is_close & uncovered).sum(axis=1).argmax())
         chosen.append(best)
         uncovered &= ~is_close[best]
-    return [peaks[number] for number in sorted(chosen)]
+    return sorted(chosen)
 
 
 def _along(vector: dict[tuple[str, str], Fraction], units: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from core.config import RunConfig
 from core.hardware import Device
 from core.memory.modes import Mode
+from core.memory.rows import Place
 from core.memory.symbols import PRODUCTS
 from core.models.families import FAMILIES
 from core.worker import losses
-from core.worker.phases import HEAD
+from core.worker.phases import ATTENDED, ATTENTION_BACK, HEAD, RETURNED
 from core.worker.rehearse import EVALUATION, STEP, TRAINING, Rehearsed, rehearse
 from core.worker.replay import part_of
 from core.worker.storages import StorageLog
@@ -36,12 +37,18 @@ TAKES_NORM = ("aten.linalg_vector_norm.default", "aten._foreach_norm.Scalar")
 CPU = Device("cpu", 0, "CPU", 0, 0)
 CUDA = Device("cuda", 0, "GPU", 0, 0, bf16=True)
 
+NUM_STAGES = 3
+"""Of the head: until the model gives it the hidden states, then until autocast lets go of its copies of weights,
+and from there on. At each something less stands of what the model made."""
 Loss = Literal["chunked", "single", "full"]
 """chunked in several chunks, in a single one, or the full loss."""
 Term = tuple[str, str, Fraction]
 """Part of the estimate, product of dimensions, bytes per unit of it."""
 Vector = dict[tuple[str, str], Fraction]
 """Bytes per unit, by part and product."""
+Toys = tuple[Toy, Toy]
+Where = TypeVar("Where")
+Held = TypeVar("Held")
 
 
 class UnsolvedError(Exception):
@@ -58,18 +65,36 @@ class Peak:
 
 @dataclass(frozen=True)
 class Row:
-    """What a mode keeps: peaks by phase ("training 1/forward 0"), and by section what stands at the head."""
+    """What a mode keeps, by section ("training 1")."""
 
-    peaks: dict[str, list[Peak]]
-    stash: dict[str, Peak]
+    layers: dict[str, dict[Place, list[Peak]]]
+    stash: dict[str, list[Peak]]
+    """What stands of the model's own at each stage of the head."""
+    heads: dict[str, list[tuple[int, Peak]]]
+    """The stage of each peak of head and loss, and what it takes beyond what stands then."""
+
+
+Tops: TypeAlias = dict[int, tuple[Where, Held]]
+"""What was alive whenever memory stopped growing, with its place or stage, by the births in its phase so far."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A traced mode: its tops by phase and by section, the stash, and the operations of each phase's births."""
+
+    layers: dict[str, Tops[Place, Peak]]
+    stash: dict[str, list[Peak]]
+    heads: dict[str, Tops[int, Peak]]
+    operations: dict[str, list[str]]
 
 
 @dataclass
 class Followed:
-    """What was alive in one toy: whenever memory stopped growing, and when the head began."""
+    """The same of one toy."""
 
-    tops: dict[str, dict[int, Vector]] = field(default_factory=lambda: defaultdict(dict))
-    stash: dict[str, Vector] = field(default_factory=dict)
+    layers: dict[str, Tops[Place, Vector]] = field(default_factory=lambda: defaultdict(dict))
+    stash: dict[str, list[Vector]] = field(default_factory=dict)
+    heads: dict[str, Tops[int, Vector]] = field(default_factory=lambda: defaultdict(dict))
 
 
 @dataclass(frozen=True)
@@ -81,22 +106,59 @@ class Traced:
 
 
 def trace_row(
-    family: str, mode: Mode, loss: Loss = "chunked", rehearsal: Callable[..., Rehearsed] = rehearse
+    family: str,
+    mode: Mode,
+    loss: Loss = "chunked",
+    rehearsal: Callable[..., Rehearsed] = rehearse,
+    toys: Toys = TOYS,
 ) -> Row:
     """What a mode of training keeps in a family, under our loop or another. Raises UnsolvedError."""
-    shallow = _trace(family, TOYS[0], SHALLOW, mode, loss, rehearsal)
-    deep = _trace(family, TOYS[1], DEEP, mode, loss, rehearsal)
+    return row_of(solve(family, mode, loss, rehearsal, toys))
+
+
+def solve(
+    family: str, mode: Mode, loss: Loss, rehearsal: Callable[..., Rehearsed] = rehearse, toys: Toys = TOYS
+) -> Solved:
+    """The same top by top, on the toys that are given. Raises UnsolvedError."""
+    shallow = _trace(family, toys[0], SHALLOW, mode, loss, rehearsal)
+    deep = _trace(family, toys[1], DEEP, mode, loss, rehearsal)
     twins = _twins(shallow, deep)
-    dimensions = [symbols(family, toy, depth) for toy, depth in zip(TOYS, (SHALLOW, DEEP), strict=True)]
+    dimensions = [symbols(family, toy, depth) for toy, depth in zip(toys, (SHALLOW, DEEP), strict=True)]
     terms = _solve(shallow, deep, twins, dimensions)
     first = _follow(shallow, terms, SHALLOW)
     second = _follow(deep, [terms[twin] if twin is not None else None for twin in twins], DEEP)
-    peaks: dict[str, list[Peak]] = {}
-    for phase, tops in first.tops.items():
-        if tops.keys() != second.tops[phase].keys():
-            raise UnsolvedError(f"{phase} differs between toys of two depths")
-        peaks[phase] = [_split(vector, second.tops[phase][place]) for place, vector in tops.items()]
-    return Row(peaks, {section: _split(vector, second.stash[section]) for section, vector in first.stash.items()})
+    births = shallow.log.births
+    return Solved(
+        layers={phase: _paired(tops, second.layers[phase], phase) for phase, tops in first.layers.items()},
+        stash={
+            section: [_split(*pair) for pair in zip(standing, second.stash[section], strict=True)]
+            for section, standing in first.stash.items()
+        },
+        heads={section: _paired(tops, second.heads[section], section) for section, tops in first.heads.items()},
+        operations={
+            phase: [births[number].operation for number in made]
+            for phase, made in _births_by_phase(shallow).items()
+        },
+    )
+
+
+def row_of(solved: Solved) -> Row:
+    """What of a solved mode is kept."""
+    layers: dict[str, dict[Place, list[Peak]]] = {}
+    for phase, tops in solved.layers.items():
+        places = layers.setdefault(phase.rpartition("/")[0], {})
+        for place, peak in tops.values():
+            places.setdefault(place, []).append(peak)
+    return Row(layers, solved.stash, {section: list(tops.values()) for section, tops in solved.heads.items()})
+
+
+def _paired(shallow: Tops[Where, Vector], deep: Tops[Where, Vector], phase: str) -> Tops[Where, Peak]:
+    """The tops of both toys as peaks."""
+    if [(number, where) for number, (where, _) in shallow.items()] != [
+        (number, where) for number, (where, _) in deep.items()
+    ]:
+        raise UnsolvedError(f"{phase} differs between toys of two depths")
+    return {number: (where, _split(vector, deep[number][1])) for number, (where, vector) in shallow.items()}
 
 
 def config_of(mode: Mode, loss: Loss, family: str) -> tuple[RunConfig, Device]:
@@ -225,27 +287,73 @@ def _product(
 
 
 def _follow(traced: Traced, terms: list[Term | None], depth: int) -> Followed:
-    """What is alive whenever memory stops growing, by phase and births in it so far, and when the head begins."""
+    """What is alive whenever memory stops growing."""
     wanted = {
         events.start: (phase, events)
         for phase, events in traced.phases.items()
         if phase.startswith((TRAINING, EVALUATION)) and not phase.endswith(STEP)
     }
     log, found = traced.log, Followed()
+    deaths = {~event: number for number, event in enumerate(log.events) if event < 0}
+    alive: set[int] = set()
     living: Vector = defaultdict(Fraction)
     phase, events, num_births = "", range(0), 0
+    begins, standing = (0, 0), [living] * NUM_STAGES
+    places: dict[int, Place] = {}
     for number, event in enumerate(log.events):
         if number in wanted:
             (phase, events), num_births = wanted[number], 0
+            if phase.endswith(HEAD):
+                begins, stages = _stages(traced, alive, deaths, terms, events)
+                standing = found.stash[phase.rpartition("/")[0]] = [_sum(one, terms) for one in stages]
+            else:
+                places = _places(log, events)
         num_births += event >= 0
-        if event >= 0 and num_births == 1 and number in events and phase.endswith(HEAD):
-            found.stash[phase.rpartition("/")[0]] = _nonzero(living)
-        term = terms[event if event >= 0 else ~event]
-        if term is not None:
+        storage = event if event >= 0 else ~event
+        if (term := terms[storage]) is not None:
+            (alive.add if event >= 0 else alive.discard)(storage)
             living[term[0], term[1]] += term[2] if event >= 0 else -term[2]
         is_top = event >= 0 and (number + 1 == len(log.events) or log.events[number + 1] < 0)
-        if is_top and number in events and not _is_inner(phase, depth):
-            found.tops[_alike(phase, depth)][num_births] = _nonzero(living)
+        if not is_top or number not in events or _is_inner(phase, depth):
+            continue
+        if phase.endswith(HEAD):
+            stage = sum(number >= begin for begin in begins)
+            found.heads[phase.rpartition("/")[0]][num_births] = stage, less(living, standing[stage])
+        else:
+            place = places[max(start for start in places if start <= number)]
+            found.layers[_alike(phase, depth)][num_births] = place, _nonzero(living)
+    return found
+
+
+def _stages(
+    traced: Traced, alive: set[int], deaths: dict[int, int], terms: list[Term | None], events: range
+) -> tuple[tuple[int, int], list[set[int]]]:
+    """Where the second and the third stage of a head begin, and which storages of the model's stand at each."""
+    never = len(traced.log.events)
+    returned = next((at for at, name in traced.log.turns if name == RETURNED and at >= events.start), events.start)
+    handed = {one for one in alive if deaths.get(one, never) >= returned}
+    copies = {one for one in handed if (term := terms[one]) and term[0] == "workspace"}
+    let_go = {one for one in copies if deaths.get(one, never) < events.stop}
+    released = min((deaths[one] for one in let_go), default=never)
+    return (returned, released), [set(alive), handed, handed - let_go]
+
+
+def _places(log: StorageLog, events: range) -> dict[int, Place]:
+    """Where in a phase each place begins."""
+    turns = [(at, name) for at, name in log.turns if at in events]
+    over = [at for at, name in turns if name == ATTENDED]
+    back = [at for at, name in turns if name == ATTENTION_BACK]
+    found: dict[int, Place] = {events.start: "before" if over else "between"}
+    found |= dict.fromkeys(over, "between")
+    return found | dict.fromkeys(back, "after")
+
+
+def _sum(storages: Iterable[int], terms: list[Term | None]) -> Vector:
+    """The bytes of storages, by part and product."""
+    found: Vector = defaultdict(Fraction)
+    for one in storages:
+        if (term := terms[one]) is not None:
+            found[term[0], term[1]] += term[2]
     return found
 
 
@@ -256,12 +364,15 @@ def _is_inner(phase: str, depth: int) -> bool:
 
 def _split(shallow: Vector, deep: Vector) -> Peak:
     """Bytes per layer are what the deeper toy has more."""
-    keys = shallow.keys() | deep.keys()
-    per_layer = {
-        key: (deep.get(key, Fraction()) - shallow.get(key, Fraction())) / (DEEP - SHALLOW) for key in keys
-    }
-    fixed = {key: shallow.get(key, Fraction()) - SHALLOW * per_layer[key] for key in keys}
-    return Peak(_nonzero(fixed), _nonzero(per_layer))
+    per_layer = {key: value / (DEEP - SHALLOW) for key, value in less(deep, shallow).items()}
+    return Peak(less(shallow, {key: SHALLOW * value for key, value in per_layer.items()}), per_layer)
+
+
+def less(more: Vector, taken: Vector) -> Vector:
+    """The difference of two."""
+    return _nonzero(
+        {key: more.get(key, Fraction()) - taken.get(key, Fraction()) for key in more.keys() | taken.keys()}
+    )
 
 
 def _nonzero(vector: Vector) -> Vector:

@@ -72,7 +72,7 @@ def _rehearse(
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     made = optimizer.make_optimizer(parameters, config.optim)
     place = _Place(log, lambda mark: None)
-    layers = Phases(base, place.begin).layers
+    layers = Phases(base, place.begin, log.turn).layers
     model.train()
     tokens = torch.zeros(config.optim.batch_size, config.data.max_length, dtype=torch.long)
     held: Any = None

@@ -32,7 +32,8 @@ class StorageLog(TorchDispatchMode):
     """A dispatch mode that logs the birth and death of each storage made inside it; works on fake tensors too.
 
     `births[n]` describes storage n, `events` holds n for its birth and ~n for its death, in order, and `marks`
-    pairs the number of events so far with the name of the phase that began there.
+    pairs the number of events so far with the name of the phase that began there; `turns` likewise with what
+    happened within a phase.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class StorageLog(TorchDispatchMode):
         self.births: list[Birth] = []
         self.events: list[int] = []
         self.marks: list[tuple[int, str]] = []
+        self.turns: list[tuple[int, str]] = []
         self.phase = ""
         self._known: dict[int, int] = {}
         self._is_over = False
@@ -53,6 +55,10 @@ class StorageLog(TorchDispatchMode):
         """What is made from now on belongs to this phase."""
         self.phase = phase
         self.marks.append((len(self.events), phase))
+
+    def turn(self, name: str) -> None:
+        """Something happened within the phase."""
+        self.turns.append((len(self.events), name))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))

@@ -11,7 +11,8 @@ from core.models.facts import facts_from_config
 
 @dataclass(frozen=True)
 class Toy:
-    """One set of dimensions for every family: no product of a few of them equals another."""
+    """One set of dimensions for every family. From one toy to the other no product of a few of them grows as
+    another one does: that is how sizes are told apart."""
 
     hidden: int
     heads: int
@@ -33,9 +34,9 @@ class Toy:
 
 TOYS = (
     Toy(hidden=96, heads=6, kv_heads=2, head_dim=20, mlp=208, vocab=1009, rank=7,
-        rows=3, length=37, trained=29, chunk=31, experts=5, experts_per_token=3),
-    Toy(hidden=240, heads=10, kv_heads=5, head_dim=28, mlp=472, vocab=1361, rank=11,
-        rows=2, length=53, trained=41, chunk=29, experts=7, experts_per_token=2),
+        rows=4, length=37, trained=29, chunk=31, experts=5, experts_per_token=3),
+    Toy(hidden=320, heads=10, kv_heads=5, head_dim=36, mlp=344, vocab=1361, rank=13,
+        rows=5, length=59, trained=43, chunk=55, experts=7, experts_per_token=2),
 )  # fmt: skip
 OWN_HEAD_DIM = {
     "llama", "mistral", "ministral", "ministral3", "qwen3", "gemma", "gemma2", "gemma3_text", "glm", "glm4",
