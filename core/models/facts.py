@@ -26,6 +26,17 @@ MOST = {
     "mamba_d_ssm": 2**21, "mamba_expand": 2**8, "mamba_chunk_size": 2**16, "conv_L_cache": 2**8,
 }  # fmt: skip
 """Ten times and more what the largest models have: beyond, a number is a slip, and an estimate of it nonsense."""
+SWITCHES = (
+    "tie_word_embeddings", "attention_bias", "mlp_bias", "use_bias", "bias", "use_qkv_bias", "qkv_bias",
+    "qk_layernorm", "use_qk_norm", "parallel_attn", "new_decoder_architecture", "multi_query",
+    "use_parallel_residual", "use_sliding_window",
+)  # fmt: skip
+"""What layers there are hangs on these; a word such as "false" would count as true."""
+NEVER_NULL = (
+    "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size", "num_experts", "num_experts_per_tok",
+    "moe_intermediate_size",
+)  # fmt: skip
+"""Dimensions for which a class with a default refuses null, where one without takes it for nothing said."""
 TEXT_PARTS = ("text_config", "language_config", "llm_config")
 BYTES_PER_WEIGHT = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -149,6 +160,10 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
     if "mamba_d_ssm" in text and text["mamba_d_ssm"] is None:
         defaults.pop("mamba_d_ssm", None)  # null stands for a multiple of hidden, and not for what the class has
     reader = _Reader(_without_none(text), name, defaults)
+    reader.check_switches()
+    if refused := next((key for key in NEVER_NULL if key in defaults and key in text and text[key] is None), None):
+        raise HoneError(f"The config.json of {name} gives {refused} as null, which cannot be; download the model "
+                        "again.", path="model.source")  # fmt: skip
     shape = _shape(reader, family_name)
     if family is None:
         from core.models.unknown import layers_from_headers
@@ -215,6 +230,13 @@ class _Reader:
                             "download the model again.", path="model.source")  # fmt: skip
         return value
 
+    def check_switches(self) -> None:
+        """Raise HoneError for a switch that is neither true nor false."""
+        for key in SWITCHES:
+            if (value := self.config.get(key)) is not None and type(value) is not bool:
+                raise HoneError(f"The config.json of {self.name} gives {key} as {str(value)[:40]}, which is not "
+                                "true or false; download the model again.", path="model.source")  # fmt: skip
+
 
 def _shape(reader: _Reader, family: str) -> Shape:
     hidden, heads = reader.whole("hidden_size"), reader.whole("num_attention_heads")
@@ -228,10 +250,12 @@ def _shape(reader: _Reader, family: str) -> Shape:
     if kv_heads > heads:
         raise HoneError(f"The config.json of {reader.name} gives more key heads ({kv_heads}) than query heads "
                         f"({heads}), which cannot be; download the model again.", path="model.source")  # fmt: skip
-    experts = reader.whole("num_experts", 0, smallest=0)
+    is_mixture = family in FAMILIES and FAMILIES[family].experts not in ("", "granite")  # which may have none
+    experts = reader.whole("num_experts", 0, smallest=1 if is_mixture else 0)
     # A class that takes another width than four times hidden has one of its own, for a model of its own size.
     mlp = reader.whole("intermediate_size", 4 * hidden if family not in FAMILIES or family in FOURFOLD else None)
-    expert_mlp = reader.whole("moe_intermediate_size", mlp)
+    has_own = family not in FAMILIES or FAMILIES[family].experts == "qwen"  # others' experts are as wide as stated
+    expert_mlp = reader.whole("moe_intermediate_size", mlp) if has_own else mlp
     return Shape(
         hidden=hidden,
         num_layers=reader.whole("num_hidden_layers"),

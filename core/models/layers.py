@@ -8,6 +8,8 @@ from typing import Any
 from core.models.families import Family, is_set
 from core.models.mixers import ATTENTION, LINEAR, Mixer, num_linear
 
+SHARED = "shared_expert_intermediate_size"
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -63,8 +65,12 @@ def layers_of(family: Family, shape: Shape, config: dict[str, Any], name: str) -
     num_sparse = sum(is_sparse)
     num_dense = shape.num_layers if family.experts == "granite" else shape.num_layers - num_sparse
     num_mixed = num_linear(config, shape.num_layers, name) if shape.mixer and not family.is_parallel else 0
-    kinds = ((LINEAR, num_mixed), (ATTENTION, shape.num_layers - num_mixed)) if num_mixed else ()
     num_attention = shape.num_layers - num_mixed
+    is_mixed = (
+        shape.mixer is not None and not family.is_parallel and not (family.experts == "granite" and num_sparse)
+    )
+    counts = ((LINEAR, num_mixed), (ATTENTION, num_attention)) if is_mixed else ()
+    kinds = tuple((kind, count) for kind, count in counts if count)
     attention, attention_rest = _attention(family, shape, config, num_attention)
     mlp, mlp_rest = _mlp(family, shape, config, shape.mlp, num_dense)
     linears = [*attention, *mlp]
@@ -173,7 +179,8 @@ def _experts(
     if family.experts == "gpt_oss":
         return expert + num_sparse * e * (2 * f + h), router + e, []
     shared: list[Linear] = []
-    if width := config.get("shared_expert_intermediate_size"):
+    # Of the families whose experts are alike, only those whose class has a width for a shared one have one.
+    if (width := config.get(SHARED)) and SHARED in family.defaults:
         shared, _ = _mlp(family, shape, config, width, num_sparse)
         shared.append(Linear("shared_expert_gate", h, 1, num_sparse, family.quantisable))
     return expert, router, shared

@@ -17,8 +17,9 @@ def layers_from_headers(shape: Shape, tensors: tuple[Tensor, ...], name: str, fa
     """Two-dimensional weights under a numbered layer are linear layers, three-dimensional ones are experts, and
     everything else but the embedding and the head is rest. Raises HoneError when there are no headers to read."""
     if not tensors:
-        raise HoneError(f"{name} is of the kind {family or 'that config.json does not name'}, which Hone can only "
-                        "measure from its weight files; download it first.", path="model.source")  # fmt: skip
+        kind = family[:40] or "that config.json does not name"
+        raise HoneError(f"{name} is of the kind {kind}, which Hone can only measure from its weight files; "
+                        "download it first.", path="model.source")  # fmt: skip
     linears: Counter[tuple[str, int, int]] = Counter()
     num_expert = num_rest = 0
     for tensor in tensors:

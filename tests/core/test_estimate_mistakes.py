@@ -17,7 +17,7 @@ from core.hardware import Device
 from core.memory.estimate import PART_NAMES, estimate
 from core.memory.stock import stock_estimate
 from core.models.catalogue import catalogue
-from core.models.facts import facts_from_config, read_facts
+from core.models.facts import NEVER_NULL, SWITCHES, facts_from_config, read_facts
 from core.models.families import FAMILIES
 
 GIB = 2**30
@@ -84,6 +84,31 @@ def test_a_header_that_lies_is_one_sentence(tmp_path: Path, capsys: pytest.Captu
             file.write(struct.pack("<Q", length))
         assert main(["estimate", "--set", f"model.source={folder}"]) == 1
         assert capsys.readouterr().err.count("\n") == 1
+
+
+DEFAULTED = {family: known.defaults for family, known in FAMILIES.items() if known.defaults}
+ABSURD = (0, -1, 2.5, float("inf"), float("nan"), True, "12", "many", [], [7, 8], {}, 10**12, 1e30)
+DIMENSIONS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
+              "intermediate_size", "vocab_size")  # fmt: skip
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_no_family_takes_an_absurd_dimension_or_a_word_for_a_switch(family: str) -> None:
+    """Whatever it makes of the rest, none of these becomes a number."""
+    changes: list[dict] = [{key: value} for key in DIMENSIONS for value in ABSURD]
+    changes += [{key: value} for key in SWITCHES for value in ("false", "no", 0, 7, [])]
+    changes += [{key: None} for key in ("hidden_size", "num_hidden_layers")]
+    changes += [{"quantization_config": value} for value in ("x", {}, [], {"quant_method": ["a"]}, {"bits": 4})]
+    if FAMILIES[family].experts:
+        may_have_none = FAMILIES[family].experts == "granite"
+        changes += [{"num_experts": value} for value in ABSURD[may_have_none:]]
+    changes += [{key: None} for key in NEVER_NULL if key in DEFAULTED.get(family, {})]
+    for change in changes:
+        if family == "falcon" and "num_key_value_heads" in change:
+            continue  # its older kind has no such number
+        with pytest.raises(HoneError) as caught:
+            facts_from_config({**LLAMA, "model_type": family, **change}, "m")
+        assert "\n" not in caught.value.message and len(caught.value.message) < 200, change
 
 
 KEYS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",
