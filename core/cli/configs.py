@@ -65,10 +65,21 @@ def parsed(like: RunConfig, path: str, text: str) -> object:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError([Mistake(path, f"{text} is no value; quote it if it has special characters.")]) from None
-    if not str(annotation).startswith("tuple") or not isinstance(value, str):
+    if not str(annotation).startswith("tuple") or not isinstance(value, str | None):
         return value
-    is_quoted = text.lstrip().startswith(("'", '"'))  # then a comma belongs to the one value
-    return [value] if is_quoted else [part.strip() for part in value.split(",")]
+    if not value:
+        return []
+    is_quoted = text.lstrip().startswith(("'", '"'))
+    if is_quoted or (path == "data.more" and _is_there(value.rpartition("*")[2].strip())):
+        return [value]  # then a comma belongs to the one value
+    return [part.strip() for part in value.split(",")]
+
+
+def _is_there(source: str) -> bool:
+    try:
+        return Path(source).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # a name too long, or the home of nobody
+        return False
 
 
 def anchored(config: RunConfig, folder: Path) -> RunConfig:

@@ -36,7 +36,7 @@ def check_data(options: argparse.Namespace) -> int:
         exported = {"exported": options.export, "num_exported": num_exported} if options.export else {}
         say_json({**report.model_dump(), **exported})
     else:
-        for line in in_words(report):
+        for line in in_words(report, len(config.data.more)):
             say(line)
         if options.export:
             say(f"\n{whole(num_exported)} problems and remarks are in {options.export}")
@@ -87,9 +87,10 @@ def show_row(options: argparse.Namespace) -> int:
     if not 1 <= options.row <= len(rows):
         raise HoneError(f"{options.file} has {whole(len(rows))} rows; --row {options.row} is none of them.")
     row = rows[options.row - 1]
-    if isinstance(row, Problem):
-        raise HoneError(f"{options.file}, line {row.line}: {row.reason}.", path="data.source")
     kind, file = rows.format_of(options.row - 1), rows.file_of(options.row - 1)
+    if isinstance(row, Problem):
+        reason = row.reason.removeprefix(f"{file}: ")
+        raise HoneError(f"{file or options.file}, line {row.line}: {reason}.", path="data.source")
     if options.json:
         say_json({"row": options.row, "format": kind, "file": file, **dataclasses.asdict(row)})
     else:
@@ -123,10 +124,11 @@ def checked(config: RunConfig) -> Report:
         line.clear()
 
 
-def in_words(report: Report) -> list[str]:
-    """The report for people, as lines."""
+def in_words(report: Report, num_more: int = 0) -> list[str]:
+    """The report for people, as lines; `num_more` sources are mixed in."""
+    named = report.path + f" and {num_more} more" * bool(num_more)
     lines = [
-        f"{report.path} ({size(report.num_bytes)}), rows of kind “{report.format}”, {report.confidence:.0%} sure: "
+        f"{named} ({size(report.num_bytes)}), rows of kind “{report.format}”, {report.confidence:.0%} sure: "
         f"{report.seen}",
         f"{whole(report.num_used)} of {whole(report.num_rows)} rows used: {whole(report.num_trained)} trained, "
         f"{whole(report.num_held)} held out",
@@ -167,6 +169,7 @@ def row_in_words(row: Row) -> list[str]:
     parts = [(message.role, message.content) for message in row.messages]
     parts += [("chosen", message.content) for message in row.chosen]
     parts += [("rejected", message.content) for message in row.rejected]
+    parts += [] if row.label is None else [("verdict", "a good answer" if row.label else "a bad answer")]
     return [line for role, content in parts for line in ("", f"[{role}]", printable(content))]
 
 

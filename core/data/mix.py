@@ -17,7 +17,7 @@ from core.data.source import is_own, wrong
 from core.errors import HoneError
 
 MOST_WEIGHT = 1000.0
-WEIGHTED = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*\*\s*(.*)", re.DOTALL)
+WEIGHTED = re.compile(r"\s*([-+]?[0-9]*\.?[0-9]+)\s*\*\s*(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,15 @@ def anchored(text: str, folder: Path) -> str:
 
 
 def names(sources: Sequence[Weighted]) -> list[str]:
-    """What each source is called where rows of several are told apart; empty for one alone."""
+    """What each source is called where rows of several are told apart; empty for one alone. One that is there
+    again has its number behind it."""
     if len(sources) == 1:
         return [""]
-    short = [given.source.strip() if is_own(given.source) else Path(given.source).name for given in sources]
-    return [name if short.count(name) == 1 else given.source for name, given in zip(short, sources, strict=True)]
+    paths = [given.source.strip() for given in sources]
+    short = {path: path if is_own(path) else Path(path).name for path in paths}
+    called = [short[path] if list(short.values()).count(short[path]) == 1 else path for path in paths]
+    again = [called[:place].count(name) + 1 for place, name in enumerate(called)]
+    return [f"{name} ({number})" if number > 1 else name for name, number in zip(called, again, strict=True)]
 
 
 def order(weight: float, num_rows: int, shares: NDArray[np.float64] | None) -> NDArray[np.int64]:

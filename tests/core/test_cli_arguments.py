@@ -207,3 +207,16 @@ def test_sources_whose_names_have_commas_can_be_mixed_in(
 ) -> None:
     assert main(["config", "--set", f"data.more={text}"]) == 0
     assert RunConfig.from_yaml(capsys.readouterr().out).data.more == sources
+
+
+def test_a_file_whose_name_has_a_comma_needs_no_quotes(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat, black.jsonl").write_text('{"text": "a"}')
+    for text, sources in (
+        ("cat, black.jsonl", (str(tmp_path / "cat, black.jsonl"),)),
+        ("0.5*cat, black.jsonl", (f"0.5*{tmp_path / 'cat, black.jsonl'}",)),
+        ("cat, white.jsonl", ("cat", "white.jsonl")),
+        ("", ()),
+    ):
+        assert main(["config", "--set", f"data.more={text}"]) == 0
+        assert RunConfig.from_yaml(capsys.readouterr().out).data.more == sources

@@ -61,6 +61,23 @@ def test_a_row_is_shown_with_its_file_and_kind(tmp_path: Path, capsys: pytest.Ca
     assert (shown["row"], shown["line"], shown["file"], shown["format"]) == (2, 2, "b.jsonl", "prompt")
 
 
+def test_a_mixture_is_checked_shown_and_exported_by_its_files(tmp_path: Path, capsys) -> None:
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    a.write_text(LINE + LINE.replace("hat", "cap"))
+    b.write_text('{"instruction": "Why?", "output": "So."}\n{"instruction": "Why?", "output": ""}\n')
+    more = f"data.more=['2*{b}', '{a}']"
+    target = tmp_path / "problems.csv"
+    assert main(["data", "check", str(a), "--set", more, "--export", str(target)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{a} and 2 more (")
+    assert "b.jsonl line 2" in said and "a.jsonl (2) line 1  is the same as line 1 of a.jsonl" in said
+    found = [line.split(",")[:5] for line in target.read_text().splitlines()]
+    assert ["4", "b.jsonl", "2", "False", "empty answer"] in found
+    assert ["5", "a.jsonl (2)", "1", "True", "repeats another row"] in found
+    assert main(["data", "show", str(a), "--set", more, "--row", "5"]) == 1
+    assert capsys.readouterr().err == "hone: b.jsonl, line 2: output is empty.\n"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="sends the signal that Ctrl+C sends")
 def test_ctrl_c_while_unpacking_leaves_nothing(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:

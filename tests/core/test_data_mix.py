@@ -151,3 +151,29 @@ def test_sources_that_exist_are_made_absolute(a: str, tmp_path: Path) -> None:
     )
     found = anchored(config, tmp_path).data.more
     assert found == (a, f"0.5*{a}", "sample:facts", "gone.jsonl", "0*a.jsonl")
+
+
+def test_a_source_that_is_there_again_has_its_number(tmp_path: Path, a: str, b: str) -> None:
+    (tmp_path / "other").mkdir()
+    other = write(tmp_path / "other" / "b.jsonl", pairs("other", 4))
+    rows = open_rows(a, [b, a, f"2*{other}", a])
+    assert list(dict.fromkeys(data.name for data in rows.files)) == [
+        "a.jsonl",
+        b,
+        "a.jsonl (2)",
+        other,
+        "a.jsonl (3)",
+    ]
+
+
+@pytest.mark.parametrize("text", ["0*{}", "-1*{}", "+0.0*{}", "1001*{}"])
+def test_a_weight_that_is_none_is_told(a: str, b: str, text: str) -> None:
+    with pytest.raises(HoneError, match="it must be above 0 and at most 1000") as caught:
+        open_rows(a, [text.format(b)])
+    assert caught.value.path == "data.more"
+
+
+def test_a_source_that_is_gone_is_told_as_one_that_is_mixed_in(a: str, tmp_path: Path) -> None:
+    with pytest.raises(HoneError, match=r"gone\.jsonl does not exist") as caught:
+        open_rows(a, [f"2*{tmp_path / 'gone.jsonl'}"])
+    assert caught.value.path == "data.more"
