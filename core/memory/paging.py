@@ -37,15 +37,17 @@ def movable(facts: ModelFacts, stack: Stack) -> Movable:
     if stack.optimizer not in PAGED:
         return Movable()
     width = 8 if stack.optimizer == "paged_adamw" else 2
-    paged = [(width * size, count) for size, count in _tensors(facts, stack) if size >= SMALLEST]
-    return Movable(sum(size * count for size, count in paged), max((size for size, _ in paged), default=0))
+    paged = [(width * elements, count) for elements, count in _tensors(facts, stack) if elements >= SMALLEST]
+    return Movable(
+        sum(num_bytes * count for num_bytes, count in paged), max((num_bytes for num_bytes, _ in paged), default=0)
+    )
 
 
 def _tensors(facts: ModelFacts, stack: Stack) -> list[tuple[int, int]]:
     """The trained matrices: elements of each kind, and how many there are of it."""
     if not stack.is_full:
         layers = targeted(facts, stack)
-        return [(stack.rank * size, layer.count) for layer in layers for size in (layer.num_in, layer.num_out)]
+        return [(stack.rank * width, layer.count) for layer in layers for width in (layer.num_in, layer.num_out)]
     found = [(linear.num_weights, linear.count) for linear in facts.linears]
     found += [(tensor.num_weights * tensor.num_experts, tensor.count) for tensor in expert_tensors(facts)]
     return [*found, (facts.num_embedding, 1), (facts.num_head, 1)]

@@ -20,12 +20,10 @@ from core import durable
 from core.config import RunConfig
 from core.errors import HoneError
 from core.events import Failed, Finished, Progress
-from core.placement import place
 from core.runs import Run
 from core.sections import BITSANDBYTES
 from core.worker.failure import failed
 from core.worker.journal import Journal
-from core.worker.peers import Peers
 
 
 def main(arguments: list[str]) -> int:
@@ -81,6 +79,9 @@ def _train(run: Run, journal: Journal, stop: threading.Event) -> int:
 def _train_together(run: Run, journal: Journal, stop: threading.Event) -> Finished:
     """Train with other processes, of which this one is the first. When one of them dies, so does the run: with one
     sentence, and its checkpoints whole."""
+    from core.placement import place
+    from core.worker.peers import Peers
+
     place(run.config)  # a mistake is told before anything is started
 
     def give_up(event: Failed) -> None:
