@@ -1,6 +1,6 @@
 """Kills the training worker at random moments and shows that nothing is lost.
 
-    python tests/bench/kills.py [--kills 10] [--processes 1] [--seed 0] [--json FILE]
+    python tests/bench/kills.py [--kills 10] [--processes 1] [--epochs 40] [--seed 0] [--json FILE]
 
 Every run is killed (SIGKILL) again and again, each time at a random moment after its start, until all kills are
 spent; then it is left to finish. Its steps and its adapter must equal those of a run that was never killed, to the
@@ -159,12 +159,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--processes", type=int, default=1, help="of each run")
+    parser.add_argument("--epochs", type=int, default=SETTINGS["optim.epochs"], help="of each run, of eight steps")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     dice = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="hone-kills-") as folder:
-        report = battery(Path(folder), options.kills, options.processes, dice)
+        report = battery(Path(folder), options.kills, options.processes, options.epochs, dice)
     report |= {"seed": options.seed, "processes": options.processes}
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
@@ -172,12 +173,13 @@ def main() -> int:
     return 0 if report["holds"] else 1
 
 
-def battery(folder: Path, num_kills: int, processes: int, dice: random.Random) -> dict[str, object]:
+def battery(folder: Path, num_kills: int, processes: int, epochs: int, dice: random.Random) -> dict[str, object]:
     os.environ["HONE_HOME"] = str(folder / "home")
     model, data = make_model(folder / "model"), write_chats(folder / "chats.jsonl")
     store = RunStore(folder / "runs")
     config = RunConfig().with_values({
-        **SETTINGS, "model.source": str(model), "data.source": str(data), "runtime.processes": processes
+        **SETTINGS, "model.source": str(model), "data.source": str(data), "runtime.processes": processes,
+        "optim.epochs": epochs,
     })  # fmt: skip
     straight = store.create(config, "straight")
     began = time.monotonic()

@@ -34,6 +34,7 @@ from core.worker.train import train
 
 NewRun = Callable[..., Run]
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")
+WAIT_SECONDS = 300  # a busy machine is no failure
 SETTINGS = {"optim.accumulation": 3, "evaluation.every_steps": 4, "optim.weight_decay": 0.1}
 
 
@@ -179,7 +180,7 @@ def test_a_gradient_that_left_its_place_is_noticed(tmp_path: Path) -> None:
 
 
 def wait_for(process: subprocess.Popen[bytes], run: Run, is_there: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + WAIT_SECONDS
     while not is_there():
         assert process.poll() is None and time.monotonic() < end, run.log_file.read_text()
         time.sleep(0.01)
@@ -196,7 +197,7 @@ def test_a_dead_process_ends_the_run_with_one_sentence_and_nothing_is_lost(new_r
     wait_for(process, run, lambda: any(isinstance(event, Saved) for event in run.events()))
     (peer,) = peers_of(process)
     peer.kill()
-    assert process.wait(60) == 1
+    assert process.wait(WAIT_SECONDS) == 1
     last = run.events()[-1]
     assert isinstance(last, Failed) and not run.is_live() and run.state() == "failed"
     assert last.message.startswith("Process 2 of 2 was killed") and "Resume continues" in last.message
@@ -209,7 +210,7 @@ def test_a_dead_process_ends_the_run_with_one_sentence_and_nothing_is_lost(new_r
     (peer,) = peers_of(process)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    peer.wait(20)  # it does not outlive the one that leads
+    peer.wait(WAIT_SECONDS)  # it does not outlive the one that leads
     assert run.state() == "interrupted" and run.latest_checkpoint() is not None
 
 
@@ -221,7 +222,7 @@ def test_told_to_stop_all_finish_the_step_and_end(new_run: NewRun) -> None:
     peers = peers_of(process)
     for member in (*peers, process):
         member.send_signal(signal.SIGTERM)  # as a system does that shuts down
-    assert process.wait(60) == 0
+    assert process.wait(WAIT_SECONDS) == 0
     last, newest = run.events()[-1], run.latest_checkpoint()
     assert isinstance(last, Finished) and last.reason == "stopped"
     assert newest is not None and newest.step == last.step and not any(peer.is_running() for peer in peers)
@@ -231,6 +232,6 @@ def test_told_to_stop_all_finish_the_step_and_end(new_run: NewRun) -> None:
 def test_a_mistake_is_told_once(new_run: NewRun) -> None:
     run = new_run({"method.targets": ("nope",), "runtime.processes": 2})
     process = start_training(run)
-    assert process.wait(120) == 1
+    assert process.wait(WAIT_SECONDS) == 1
     failures = of(Failed, run.events())
     assert len(failures) == 1 and failures[0].path == "method.targets"
