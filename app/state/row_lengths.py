@@ -89,8 +89,10 @@ def measure(tokenizer_file: Path, rows: Rows) -> Lengths | None:
         row = rows[index]
         if isinstance(row, Problem):
             continue
-        texts.append("\n".join(message.content for message in row.messages) + row.text)
-        extra.append(TEMPLATE_TOKENS * max(1, len(row.messages)))
+        for answer in (row.chosen, row.rejected) if row.chosen else ((),):
+            said = (*row.messages, *answer)
+            texts.append("\n".join(message.content for message in said) + row.text)
+            extra.append(TEMPLATE_TOKENS * max(1, len(said)))
     encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
     lengths = [len(one.ids) + added for one, added in zip(encoded, extra, strict=True)]
     num_measured = len(range(0, len(rows), every))

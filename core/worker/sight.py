@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from core.data.export import flaws_of, require_target, write_flaws
 from core.data.judgement import Judgement
+from core.data.kinds import NOTHING_LEFT
 from core.data.listing import Listing
 from core.data.row import Problem
 from core.data.rows import Rows, rows_of
@@ -76,12 +77,13 @@ class Sight:
         row = self._data[number]
         if isinstance(row, Problem):
             return Seen(row=number, line=row.line, refused=row.reason)
-        whole, real = self._encoder(INT_MAX), self._encoder(look.data.max_length)
-        outcome, texts = whole.read([row])[0], whole.render([row])[0]
-        real.encode([row])
-        parts = [] if isinstance(texts, str) else texts
-        sequences = tuple(self._shown(one.example, parts[one.part]) for one in outcome.sequences)
-        refused = outcome.refused or next(iter(real.skipped), "")
+        encoder = self._encoder(INT_MAX)
+        rendered = encoder.render([row])
+        outcome = encoder.mask(rendered, encoder.tokenize(rendered))[0]
+        texts = [] if isinstance(rendered[0], str) else rendered[0]
+        sequences = tuple(self._shown(one.example, texts[one.part]) for one in outcome.sequences)
+        is_cut_away = bool(sequences) and not any(one.num_trained for one in sequences)
+        refused = outcome.refused or NOTHING_LEFT * is_cut_away
         return Seen(row=number, line=row.line, sequences=sequences, refused=refused, remarks=outcome.remarks)
 
     def measure(self, is_sample: bool) -> Iterator[Answer]:

@@ -20,6 +20,8 @@ from core.worker.sandbox import BEGIN, END, CompiledTemplate, TooMuch
 
 TrainOn = Literal["answers", "last_answer", "all", "roles"]
 DATE = "%d %b %Y"
+MOST_TOO_MUCH = 3
+"""Renderings in a row that may take too much before the template is given up."""
 GO_ON = {"role": "user", "content": "Go on."}
 Turns = list[dict[str, Any]]
 
@@ -85,6 +87,7 @@ class ChatTemplate:
         self.source = str(tokenizer.chat_template)
         self.date = date
         self.is_dated = "date_string" in self.source or "strftime_now" in self.source
+        self._num_too_much = 0
         self._names: dict[str, Any] = dict(tokenizer.special_tokens_map)
         if date and "date_string" in self.source:
             self._names["date_string"] = date
@@ -203,14 +206,24 @@ class ChatTemplate:
         return count
 
     def run(self, turns: Turns, tools: list[Any] | None, for_answer: bool, marked: bool = False) -> str:
-        """What the template writes. Raises Refused."""
+        """What the template writes. Raises Refused, and HoneError once it was too much several times in a row, of
+        which each takes seconds."""
         names = {**self._names, "messages": turns, "add_generation_prompt": for_answer, "tools": tools,
                  "documents": None}  # fmt: skip
+        if self._num_too_much >= MOST_TOO_MUCH:
+            raise HoneError(
+                "The chat template takes too long or too much memory, row after row; choose another with "
+                "data.template.",
+                path="data.template",
+            )
         try:
-            return self._template.render_marked(names) if marked else self._template.render(names)
+            written = self._template.render_marked(names) if marked else self._template.render(names)
+            self._num_too_much = 0
+            return written
         except jinja2.TemplateError as error:
             raise Refused(f"refused by the chat template: {str(error)[:100]}") from None
         except TooMuch:
+            self._num_too_much += 1
             raise Refused("the chat template takes too long or too much memory") from None
         except Exception as error:  # a template is a program from a stranger and can fail in any way
             raise Refused(f"{type(error).__name__} in the chat template") from None

@@ -15,7 +15,7 @@ from core.errors import HoneError
 from core.worker import sandbox
 from core.worker.examples import NO_END, Encoder
 from core.worker.sandbox import CompiledTemplate, TooMuch
-from core.worker.template import ChatTemplate, Refused, ensure_template
+from core.worker.template import MOST_TOO_MUCH, ChatTemplate, Refused, ensure_template
 from core.worker.tokenizer import load_tokenizer
 
 FOLDER = Path(__file__).parent / "tokenizers"
@@ -145,8 +145,13 @@ def test_a_template_without_end_is_stopped_in_time_and_the_next_one_goes_on(monk
         assert CompiledTemplate("{{ 1 + 1 }}", today).render({}) == "2"
     tokenizer, _ = made("base", "plain")
     tokenizer.chat_template = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
-    with pytest.raises(Refused, match="too long or too much memory"):
-        ChatTemplate(tokenizer).prompt(FOX[:1])
+    template = ChatTemplate(tokenizer)
+    for _ in range(MOST_TOO_MUCH):
+        with pytest.raises(Refused, match="too long or too much memory"):
+            template.prompt(FOX[:1])
+    with pytest.raises(HoneError, match="row after row") as caught:
+        template.prompt(FOX[:1])
+    assert caught.value.path == "data.template", "a thousand rows would take hours to be refused one by one"
 
 
 def test_what_real_templates_use_is_there():

@@ -92,8 +92,13 @@ def _blocks_of(row: Row | Problem | None, train_on: str) -> list[tuple[str, str,
             )
             for index, message in enumerate(row.messages)
         ]
+    good = "good answer" if row.label else ""
     blocks = [
-        (_role(message), _said(message), "trained" if _is_trained(message, index == last, train_on) else "")
+        (
+            good if good and index == last else _role(message),
+            _said(message),
+            "trained" if _is_trained(message, index == last, train_on) else "",
+        )
         for index, message in enumerate(row.messages)
     ]
     for messages, name, tint in ((row.chosen, "chosen", "trained"), (row.rejected, "rejected", "rejected")):
