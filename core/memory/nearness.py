@@ -67,7 +67,8 @@ def _pair(near: Mode, bare: Mode, trait: str, value: Any, names: Collection[str]
     """Two traced modes that differ in this trait alone, as like the one that was found as can be."""
     usual = {"base": "none", "tied": False}
     plainest = replace(bare, base="none", tied=False, method="lora32")
-    likest = [near, replace(near, **usual), bare, replace(bare, **usual)]  # type: ignore[arg-type]
+    likest = [near, replace(near, method=bare.method), bare]
+    likest += [replace(one, **usual) for one in likest]  # type: ignore[arg-type]
     for without in (*likest, plainest, replace(plainest, device="cuda", bits=16)):
         more = _with(without, {trait: value})
         if more.name in names and without.name in names:
