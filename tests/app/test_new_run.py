@@ -349,7 +349,7 @@ def test_processes_are_asked_for_only_where_there_are_several_gpus(open_page, ma
     names = [field.path for group in page.method_card._all._groups for field in group._fields]
     assert "runtime.processes" in names and page.planner.obstacle == ""
     assert page.planner.plan.estimate.free_bytes == device.free_bytes // 2, "the one with least room decides"
-    assert page.plan.evidence.text().startswith("Of each of 2 GPUs. ")
+    assert page.plan.evidence.text().startswith("On each of 2 GPUs. ")
     page._draft.set("runtime.processes", 1)
     assert page.planner.plan.estimate.free_bytes == device.free_bytes
 

@@ -175,7 +175,7 @@ class PlanPanel(QFrame):
             if estimate.evidence
             else NO_EVIDENCE
         )
-        self.evidence.setText(f"Of {estimate.each_of}. {evidence}" if estimate.each_of else evidence)
+        self.evidence.setText(f"On {estimate.each_of}. {evidence}" if estimate.each_of else evidence)
         self.evidence.set_tone("tight" if gpu is not None else "")
         ours = max(0, estimate.total_bytes - estimate.free_bytes - estimate.others_bytes)
         self.bar.show_picture(
