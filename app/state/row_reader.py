@@ -11,13 +11,13 @@ from PySide6.QtCore import QObject, Signal
 
 from app.state.background import Background, Ticket
 from app.state.chosen_data import ChosenData
+from core.data.kinds import LEFT_OUT
 from core.errors import HoneError
 
 if TYPE_CHECKING:
     from core.data.row import Problem, Row
     from core.data.rows import Rows
 
-LEFT_OUT = "left out"
 """The kind of problem that a row is which an edit excludes."""
 KEPT_LETTERS = 8_000_000
 MOST_AT_ONCE = 96

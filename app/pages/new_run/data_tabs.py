@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from app.pages.new_run.mapping_tab import MappingTab
 from app.pages.new_run.problems_tab import ProblemsTab
 from app.pages.new_run.rows_tab import RowsTab
-from app.pages.new_run.split_tab import LEAK, SplitTab
+from app.pages.new_run.split_tab import SplitTab
 from app.state.background import Background
 from app.state.chosen_data import ChosenData
 from app.state.data_columns import DataColumns
@@ -27,6 +27,7 @@ from app.state.split_sides import SplitSides
 from app.theme import Theme
 from app.widgets.label import hairline
 from app.widgets.tabs import Tabs
+from core.data.kinds import LEAKED
 
 if TYPE_CHECKING:
     from app.pages.new_run.lengths_tab import LengthsTab
@@ -151,7 +152,7 @@ class DataTabs(QWidget):
 
     def _show_leaks(self) -> None:
         self.tabs.choose(PROBLEMS)
-        self.problems.kinds.choose(LEAK)
+        self.problems.kinds.choose(LEAKED)
 
     def _show_problems(self) -> None:
         """What the preview has found, once it has judged every row; until then what the check has, and counts."""

@@ -24,11 +24,11 @@ from app.widgets.label import ElidedLabel, Label, set_tooltip
 from app.widgets.row_list import Line, RowList
 from app.widgets.share_bar import ShareBar
 from core.config import RunConfig, field_at
+from core.data.kinds import LEAKED
 from core.figures import whole
 
 NARROW, WIDE = 150, 300
 USUAL_SHARE = 0.05
-LEAK = "trained and held out"
 WAYS = [("A share of the rows", "share"), ("What a column says", "column"), ("A file of their own", "file"),
         ("No rows", "none")]  # fmt: skip
 
@@ -176,7 +176,7 @@ class SplitTab(QWidget):
         if self._sides.error:
             self._say_wrong(self._sides.error)
         self.bar.setVisible(split is not None)
-        num_leaks = report.remark_counts.get(LEAK, 0) if report is not None else 0
+        num_leaks = report.remark_counts.get(LEAKED, 0) if report is not None else 0
         self.leak.setText(f"{whole(num_leaks)} held-out rows have prompts that are trained too")
         self.leak.setVisible(num_leaks > 0)
         self.list.show_numbers(sorted(split.first) if split is not None else [])
