@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -11,9 +11,10 @@ from core.figures import count
 from core.hardware import Device, can_grow, can_page
 from core.memory.calibration import PastPeak, adjusted, calibrate
 from core.memory.context import context_bytes, cublas_bytes, slack_bytes
+from core.memory.hybrids import Hybrid, find_hybrid
 from core.memory.moments import MOMENTS, Moment
 from core.memory.paging import Movable, movable
-from core.memory.rows import Found, find_rows
+from core.memory.rows import Found
 from core.memory.sampling import sampling_bytes
 from core.memory.stack import Stack, resolve
 from core.memory.suggestions import Suggestion, suggest
@@ -114,7 +115,7 @@ def estimate_stack(
     `out` are optimizer states that wait in RAM. The driver moves them there only as far as the GPU is full, so
     they count as long as there is room for all.
     """
-    rows = find_rows(facts.family, stack.mode(facts), _loss(facts, stack))
+    rows = find_hybrid(facts, stack.mode(facts), _loss(facts, stack))
     found = _moments(config, facts, stack, rows, out)
     processes = config.runtime.processes
     context = context_bytes(device, stack.needs_bitsandbytes) + together_bytes(device, processes)
@@ -137,7 +138,7 @@ def estimate_stack(
         free_bytes=free,
         total_bytes=device.total_bytes,
         others_bytes=device.others_bytes,
-        notes=(*notes, out.sentence) if out.num_bytes else notes,
+        notes=(*notes, *_remarks(facts, out)),
         cublas_bytes=cublas_bytes(device),
         each_of=f"each of {processes} {'processes' if device.kind == 'cpu' else 'GPUs'}" if processes > 1 else "",
     )
@@ -168,7 +169,9 @@ def calibrated(found: Estimate, config: RunConfig, device: Device, past: Sequenc
     )
 
 
-def _moments(config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found, out: Movable) -> list[Moment]:
+def _moments(
+    config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found | Hybrid, out: Movable
+) -> list[Moment]:
     base = weights(facts, stack)
     gradients = num_trainable(facts, stack) * stack.adapter_bytes
     standing = {
@@ -226,7 +229,7 @@ def _verdict(peak: int, margin: int, free: int, is_sure: bool) -> Verdict:
     return "fits" if is_sure and peak + margin <= free else "tight"
 
 
-def _notes(facts: ModelFacts, stack: Stack, rows: Found) -> tuple[str, ...]:
+def _notes(facts: ModelFacts, stack: Stack, rows: Found | Hybrid) -> tuple[str, ...]:
     notes = []
     if not facts.is_modelled:
         notes.append(
@@ -248,6 +251,17 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found) -> tuple[str, ...]:
             f"{count(facts.num_on_disk)}; one of the two is of another model."
         )
     return tuple(notes)
+
+
+def _remarks(facts: ModelFacts, out: Movable) -> Iterator[str]:
+    """What to know of an estimate that makes it no less sure."""
+    if facts.mixer and facts.mixer.chunk:
+        yield (
+            "Layers without attention run in transformers' own code; kernels made for them, which Hone does not "
+            "bring, would take less."
+        )
+    if out.num_bytes:
+        yield out.sentence
 
 
 def _is_alike(facts: ModelFacts) -> bool:

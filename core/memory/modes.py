@@ -93,3 +93,12 @@ def worth_tracing(default: Literal["sdpa", "eager"], is_windowed: bool) -> list[
         found += [raised, replace(raised, method="lora16"), replace(raised, targets="attention")]
         found += [replace(raised, base="int8")]
     return found
+
+
+def hybrid_modes() -> list[Mode]:
+    """The modes that are traced for a hybrid, whose kinds of layers share no other setting."""
+    found: list[Mode] = []
+    for mode in (Mode(), Mode(checkpointing=False)):
+        for one in (mode, replace(mode, device="cpu", bits=32)):
+            found += [one, replace(one, base="nf4"), replace(one, base="int8"), replace(one, method="full")]
+    return found

@@ -125,6 +125,11 @@ def find_rows(family: str, mode: Mode, loss: Literal["chunked", "single", "full"
     return _find(known if is_own else STAND_IN, mode, loss, is_own)
 
 
+def has_rows(family: str) -> bool:
+    """Whether what a family, or one kind of a hybrid's layers, keeps was traced."""
+    return bool(_file(SAME_AS.get(family, family)))
+
+
 def _largest(peaks: tuple[Peak, ...], units: dict[str, int], num_layers: int) -> Peak:
     return max(peaks, key=lambda peak: peak.num_bytes(units, num_layers), default=NOTHING)
 

@@ -36,6 +36,8 @@ class Mixer:
     """Width of the keys once every value head has its own."""
     heads: int = 0
     """Value heads, each with a decay and a learning rate of its own."""
+    groups: int = 0
+    """Of value heads that share keys."""
     head_width: int = 0
     """Of one value head."""
     state: int = 0
@@ -60,7 +62,7 @@ def delta_mixer(whole: Whole) -> Mixer:
     keys, values = key_heads * key_width, heads * value_width
     return Mixer(
         whole("linear_conv_kernel_dim", 4), conv=2 * keys + values, values=values, inside=2 * keys + 2 * values,
-        keys=keys, repeated=heads * key_width, heads=heads, head_width=value_width,
+        keys=keys, repeated=heads * key_width, heads=heads, groups=key_heads, head_width=value_width,
         state=heads * key_width * value_width, chunk=DELTA_CHUNK,
     )  # fmt: skip
 
@@ -75,7 +77,7 @@ def mamba_mixer(whole: Whole, hidden: int, name: str) -> Mixer:
     conv = values + 2 * groups * size
     return Mixer(
         whole("mamba_d_conv", 4), conv=conv, values=values, inside=values + conv + heads, keys=groups * size,
-        repeated=heads * size, heads=heads, head_width=values // heads, state=values * size,
+        repeated=heads * size, heads=heads, groups=groups, head_width=values // heads, state=values * size,
         chunk=whole("mamba_chunk_size", 256),
     )  # fmt: skip
 

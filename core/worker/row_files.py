@@ -25,10 +25,12 @@ import transformers
 from numpy.typing import NDArray
 
 from core import durable, places
-from core.memory.modes import worth_tracing
+from core.memory.modes import hybrid_modes, worth_tracing
 from core.memory.rows import PART_LETTERS, PLACES, SAME_AS, STAND_IN, STOCK
 from core.memory.symbols import PRODUCTS, values
 from core.models.families import FAMILIES
+from core.models.mixers import ATTENTION, LINEAR, Mixer
+from core.worker.chunked_rows import takes_chunks, trace_chunked_row, trace_hybrid_row
 from core.worker.rows import NUM_STAGES, Loss, Peak, Row, UnsolvedError, trace_row
 from core.worker.toys import WINDOWED
 
@@ -52,12 +54,21 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     torch.set_num_threads(1)  # the tensors are tiny
     gc.freeze()  # each trace begins with a collection, which need not look at the libraries
-    for family in arguments or [STOCK, *(name for name in FAMILIES if name not in SAME_AS)]:
+    for family in arguments or [STOCK, *_traceable()]:
         written = trace_stock() if family == STOCK else trace_family(family)
         text = text_of(written)
-        durable.write_file(places.RESOURCES / "activations" / f"{family}.json", text + "\n")
+        durable.write_file(places.RESOURCES / "activations" / f"{family.replace(':', '_')}.json", text + "\n")
         sys.stderr.write(f"{family}: {len(written['rows'])} rows, {len(text):,} bytes\n")
     return 0
+
+
+def _traceable() -> list[str]:
+    """Every family with rows of its own, and every kind of layers of a hybrid: "lfm2:linear"."""
+    found = []
+    for name, family in FAMILIES.items():
+        is_mixed = family.mixer and not family.is_parallel
+        found += [f"{name}:{kind}" for kind in (LINEAR, ATTENTION)] if is_mixed else [name]
+    return [name for name in found if name not in SAME_AS]
 
 
 def text_of(written: Written) -> str:
@@ -99,17 +110,24 @@ def trace_stock() -> Written:
 
 
 def trace_family(family: str) -> Written:
-    """Everything that is kept about a family. A mode it does not have is left out."""
+    """Everything that is kept about a family, or about one kind of a hybrid's layers. A mode it does not have is
+    left out."""
     rows: Written = {}
     heads: Written = {}
-    for mode in worth_tracing("sdpa" if FAMILIES[family].sdpa else "eager", family in WINDOWED):
+    name, _, kind = family.partition(":")
+    known = FAMILIES[name]
+    trace = trace_chunked_row if takes_chunks(family) else trace_hybrid_row if known.mixer else trace_row
+    with_head = f"{name}:{ATTENTION}" if kind else family  # all kinds of a hybrid are under one head
+    trace_head = trace_hybrid_row if kind else trace
+    modes = worth_tracing("sdpa" if known.sdpa else "eager", family in WINDOWED)
+    for mode in hybrid_modes() if known.mixer else modes:
         try:
-            traced = trace_row(family, mode)
+            traced = trace(family, mode)
             rows[mode.name] = write_row(traced)
-            if (name := f"{mode.head} chunked") not in heads:
-                heads[name] = write_head(traced)
+            if (chunked := f"{mode.head} chunked") not in heads:
+                heads[chunked] = write_head(traced)
                 for loss in OTHER_LOSSES:
-                    heads[f"{mode.head} {loss}"] = write_head(trace_row(family, mode, loss))
+                    heads[f"{mode.head} {loss}"] = write_head(trace_head(with_head, mode, loss))
         except UnsolvedError as error:
             sys.stderr.write(f"{family} {mode.name}: {error}\n")
     return {"versions": _versions(), "rows": rows, "heads": heads}
@@ -195,7 +213,7 @@ def _along(vector: dict[tuple[str, str], Fraction], units: NDArray[np.float64]) 
 @functools.cache
 def _samples() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What every product is for models and batches as people have them, [products, samples], and layers."""
-    random_ = random.Random(0)
+    random_, mixers = random.Random(0), random.Random(1)
     drawn, layers = [], []
     for _ in range(NUM_SAMPLES):
         head_dim, heads = (
@@ -209,6 +227,7 @@ def _samples() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             vocab=round(math.exp(random_.uniform(math.log(2e3), math.log(3e5)))),
             num_experts=random_.choice((8, 32, 64, 128)), experts_per_token=random_.choice((1, 2, 4, 8)),
         )  # fmt: skip
+        facts.mixer = _mixer(mixers)
         facts.num_kv_heads = max(1, heads // random_.choice((1, 1, 2, 4, 8)))
         facts.key_value = facts.num_kv_heads * head_dim
         length, rows = 2 ** random_.randrange(5, 16), 2 ** random_.randrange(0, 7)
@@ -218,3 +237,13 @@ def _samples() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         drawn.append([found[product] for product in PRODUCTS])
         layers.append(random_.randrange(2, 97))
     return np.array(drawn, dtype=np.float64).T, np.array(layers, dtype=np.float64)
+
+
+def _mixer(random_: random.Random) -> Mixer:
+    heads, groups, width = random_.choice((16, 32, 48, 64, 128)), random_.choice((1, 8, 16)), 128
+    keys, values, is_delta = groups * width, heads * random_.choice((64, 128)), random_.random() < 0.5
+    return Mixer(
+        kernel=4, conv=2 * keys + values, values=values, inside=2 * keys + 2 * values, keys=keys,
+        repeated=heads * width, heads=heads, groups=groups, head_width=values // heads, state=values * width,
+        chunk=64 if is_delta else 256,
+    )  # fmt: skip

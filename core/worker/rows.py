@@ -163,10 +163,11 @@ def _paired(shallow: Tops[Where, Vector], deep: Tops[Where, Vector], phase: str)
 
 def config_of(mode: Mode, loss: Loss, family: str) -> tuple[RunConfig, Device]:
     """The settings and the device that stand for a mode."""
+    known = FAMILIES[family.partition(":")[0]]
     values: dict[str, Any] = {
         "model.quantization": mode.base,
         "model.dtype": "bf16" if (mode.device, mode.bits) == ("cpu", 16) else "auto",
-        "model.attention": "eager" if mode.attention == "eager" and FAMILIES[family].sdpa else "auto",
+        "model.attention": "eager" if mode.attention == "eager" and known.sdpa else "auto",
         "memory.activation_checkpointing": mode.checkpointing,
         "data.packing": mode.packed,
         "memory.upcast": mode.upcast,
@@ -175,7 +176,6 @@ def config_of(mode: Mode, loss: Loss, family: str) -> tuple[RunConfig, Device]:
     if mode.method == "full":
         values["method.kind"] = "full"
     else:
-        known = FAMILIES[family]
         values["memory.adapter_dtype"] = "bf16" if mode.method == "lora16" else "fp32"
         values["method.dropout"] = 0.1 if mode.dropout else 0.0
         values["method.targets"] = (*known.qkv, known.output) if mode.targets == "attention" else ("all-linear",)

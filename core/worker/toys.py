@@ -7,6 +7,8 @@ from typing import Any
 
 from core.memory.symbols import values
 from core.models.facts import facts_from_config
+from core.models.families import FAMILIES
+from core.models.mixers import LINEAR
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,15 @@ class Toy:
     """Tokens that go through the head together."""
     experts: int
     experts_per_token: int
+    mixer_heads: int = 0
+    mixer_groups: int = 0
+    """Of heads that share keys."""
+    mixer_keys: int = 0
+    """Width of one head of keys."""
+    mixer_values: int = 0
+    expand: int = 0
+    """How many times hidden the values of a state space are wide."""
+    mixer_chunk: int = 0
 
 
 TOYS = (
@@ -38,14 +49,24 @@ TOYS = (
     Toy(hidden=320, heads=10, kv_heads=5, head_dim=36, mlp=344, vocab=1361, rank=13,
         rows=5, length=59, trained=43, chunk=55, experts=7, experts_per_token=2),
 )  # fmt: skip
+HYBRID_TOYS = (
+    Toy(hidden=96, heads=6, kv_heads=2, head_dim=24, mlp=208, vocab=1009, rank=7,
+        rows=4, length=37, trained=29, chunk=31, experts=5, experts_per_token=3,
+        mixer_heads=8, mixer_groups=4, mixer_keys=10, mixer_values=16, expand=3, mixer_chunk=32),
+    Toy(hidden=320, heads=10, kv_heads=5, head_dim=64, mlp=344, vocab=1361, rank=13,
+        rows=5, length=59, trained=43, chunk=61, experts=7, experts_per_token=2,
+        mixer_heads=10, mixer_groups=2, mixer_keys=14, mixer_values=22, expand=2, mixer_chunk=72),
+)  # fmt: skip
+"""Rotary positions of some hybrids take a quarter of a head, which eight divides."""
 OWN_HEAD_DIM = {
     "llama", "mistral", "ministral", "ministral3", "qwen3", "gemma", "gemma2", "gemma3_text", "glm", "glm4",
-    "mixtral", "qwen3_moe", "gpt_oss",
+    "mixtral", "qwen3_moe", "gpt_oss", "qwen3_next", "qwen3_5_text", "falcon_h1",
 }  # fmt: skip
 GROUPED = OWN_HEAD_DIM | {
     "qwen2", "phi3", "smollm3", "olmo2", "olmo3", "granite", "starcoder2", "stablelm", "cohere", "qwen2_moe",
+    "lfm2", "granitemoehybrid", "bamba",
 }  # fmt: skip
-MIXTURES = {"mixtral", "qwen2_moe", "qwen3_moe", "gpt_oss"}
+MIXTURES = {"mixtral", "qwen2_moe", "qwen3_moe", "gpt_oss", "qwen3_next"}
 WINDOWED = {"mistral": 16, "phi3": 16, "gemma2": 16, "gemma3_text": 16, "olmo3": 16, "starcoder2": 16}
 """Families whose layers may look back only so far, and a length that the toys' rows exceed."""
 
@@ -53,7 +74,9 @@ WINDOWED = {"mistral": 16, "phi3": 16, "gemma2": 16, "gemma3_text": 16, "olmo3":
 def settings(
     family: str, toy: Toy, num_layers: int, *, is_windowed: bool = False, tied: bool = False
 ) -> dict[str, Any]:
-    """The config.json of a toy."""
+    """The config.json of a toy. Of a hybrid with several kinds of layers, "lfm2:linear" names one, of which all
+    layers are."""
+    family, _, kind = family.partition(":")
     found: dict[str, Any] = {
         "model_type": family,
         "hidden_size": toy.hidden,
@@ -86,6 +109,27 @@ def settings(
     if family in WINDOWED:
         found["sliding_window"] = WINDOWED[family] if is_windowed else 4096
         found["layer_types"] = ["sliding_attention" if is_windowed else "full_attention"] * num_layers
+    if family in FAMILIES and FAMILIES[family].mixer:
+        found |= _mixer_settings(family, toy, num_layers, kind)
+    return found
+
+
+def _mixer_settings(family: str, toy: Toy, num_layers: int, kind: str) -> dict[str, Any]:
+    name = {"lfm2": "conv"}.get(family, "linear_attention") if kind == LINEAR else "full_attention"
+    found: dict[str, Any] = {"layer_types": [name] * num_layers} if kind else {}
+    if family == "bamba":
+        found = {"attn_layer_indices": [] if kind == LINEAR else list(range(num_layers))}
+    if family == "granitemoehybrid":
+        found |= {"num_local_experts": 0, "shared_intermediate_size": toy.mlp}
+    if family == "lfm2":
+        found["block_auto_adjust_ff_dim"] = False
+    if FAMILIES[family].mixer == "mamba":
+        found |= {"mamba_n_heads": toy.mixer_heads, "mamba_n_groups": toy.mixer_groups,
+                  "mamba_d_state": toy.mixer_keys, "mamba_expand": toy.expand, "mamba_d_ssm": None,
+                  "mamba_chunk_size": toy.mixer_chunk}  # fmt: skip
+    else:
+        found |= {"linear_num_key_heads": toy.mixer_groups, "linear_num_value_heads": toy.mixer_heads,
+                  "linear_key_head_dim": toy.mixer_keys, "linear_value_head_dim": toy.mixer_values}  # fmt: skip
     return found
 
 

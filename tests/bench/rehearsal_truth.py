@@ -32,7 +32,7 @@ from core.config import RunConfig  # noqa: E402
 from core.errors import HoneError  # noqa: E402
 from core.models.headers import read_headers  # noqa: E402
 
-MIXED = {"num_experts": 8, "num_local_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 256}
+MIXED = {"num_experts": 8, "num_local_experts": 8, "num_experts_per_tok": 2}
 MODELS: dict[str, dict[str, Any]] = {
     "llama": {"model_type": "llama", "hidden_size": 320, "num_hidden_layers": 6, "num_attention_heads": 5,
               "num_key_value_heads": 5, "intermediate_size": 1024, "vocab_size": 16000},
@@ -63,13 +63,29 @@ MODELS: dict[str, dict[str, Any]] = {
                    "num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 1536,
                    "vocab_size": 24000, "residual_dropout": 0.0, "embedding_dropout": 0.0},
     "qwen3_moe": {"model_type": "qwen3_moe", "hidden_size": 320, "num_hidden_layers": 6,
-                  "num_attention_heads": 5, "num_key_value_heads": 1, "head_dim": 64,
-                  "intermediate_size": 768, "vocab_size": 16000, **MIXED},
+                  "num_attention_heads": 5, "num_key_value_heads": 1, "head_dim": 64, "intermediate_size": 768,
+                  "moe_intermediate_size": 256, "vocab_size": 16000, **MIXED},
     "mixtral": {"model_type": "mixtral", "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 6,
                 "num_key_value_heads": 2, "intermediate_size": 640, "vocab_size": 12000, **MIXED},
     "gpt_oss": {"model_type": "gpt_oss", "hidden_size": 320, "num_hidden_layers": 4, "num_attention_heads": 5,
                 "num_key_value_heads": 1, "head_dim": 64, "intermediate_size": 320, "vocab_size": 16000,
                 "sliding_window": 128, **MIXED},
+    "lfm2": {"model_type": "lfm2", "hidden_size": 320, "num_hidden_layers": 6, "num_attention_heads": 5,
+             "num_key_value_heads": 1, "intermediate_size": 1536, "vocab_size": 16000,
+             "full_attn_idxs": [2, 5]},
+    "qwen3.5": {"model_type": "qwen3_5_text", "hidden_size": 320, "num_hidden_layers": 4,
+                "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 64, "intermediate_size": 768,
+                "vocab_size": 16000, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
+                "linear_key_head_dim": 64, "linear_value_head_dim": 64},
+    "granite-4-h": {"model_type": "granitemoehybrid", "hidden_size": 320, "num_hidden_layers": 4,
+                    "num_attention_heads": 5, "num_key_value_heads": 1, "num_local_experts": 0,
+                    "shared_intermediate_size": 768, "intermediate_size": 768, "vocab_size": 16000,
+                    "mamba_n_heads": 10, "mamba_d_state": 64, "mamba_chunk_size": 64,
+                    "layer_types": ["mamba", "mamba", "attention", "mamba"]},
+    "falcon-h1": {"model_type": "falcon_h1", "hidden_size": 320, "num_hidden_layers": 4,
+                  "num_attention_heads": 5, "num_key_value_heads": 1, "intermediate_size": 768,
+                  "vocab_size": 16000, "mamba_d_ssm": 384, "mamba_n_heads": 6, "mamba_d_state": 64,
+                  "mamba_chunk_size": 64},
 }  # fmt: skip
 USUAL = {"max_position_embeddings": 1024, "tie_word_embeddings": False}
 KINDS: tuple[dict[str, Any], ...] = (
