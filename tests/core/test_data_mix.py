@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from core.data.source import fingerprint
 from core.errors import HoneError
 
 
-def write(path: Path, trees: list[dict[str, object]]) -> str:
+def write(path: Path, trees: Sequence[Mapping[str, object]]) -> str:
     path.write_text("".join(json.dumps(tree) + "\n" for tree in trees))
     return str(path)
 
