@@ -1,0 +1,98 @@
+"""Hybrids: the estimate against the rehearsal where layers were traced, and what is said where they were not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.config import RunConfig
+from core.hardware import Device
+from core.memory.estimate import Estimate, estimate
+from core.memory.moments import MOMENTS
+from core.memory.rows import has_rows
+from core.models.facts import facts_from_config
+from core.worker import replay
+from core.worker.rehearse import rehearse
+
+DEVICES = {
+    "cuda": Device("cuda", 0, "GPU", 80 << 30, 80 << 30, bf16=True, capability=(8, 0)),
+    "cpu": Device("cpu", 0, "CPU", 80 << 30, 80 << 30),
+}
+USUAL = {"num_attention_heads": 8, "num_key_value_heads": 2, "vocab_size": 16000, "max_position_embeddings": 4096,
+         "tie_word_embeddings": False}  # fmt: skip
+DELTA = {**USUAL, "head_dim": 128, "linear_num_key_heads": 4, "linear_num_value_heads": 8,
+         "linear_key_head_dim": 128, "linear_value_head_dim": 128}  # fmt: skip
+MAMBA = {**USUAL, "mamba_n_heads": 16, "mamba_d_state": 128, "mamba_chunk_size": 128}
+MODELS: dict[str, dict[str, Any]] = {
+    "lfm2": {**USUAL, "hidden_size": 1024, "num_hidden_layers": 5, "intermediate_size": 4608,
+             "full_attn_idxs": [2, 4]},
+    "qwen3_5_text": {**DELTA, "hidden_size": 1024, "num_hidden_layers": 4, "intermediate_size": 3584},
+    "qwen3_next": {**DELTA, "hidden_size": 768, "num_hidden_layers": 4, "intermediate_size": 1024,
+                   "num_experts": 16, "num_experts_per_tok": 4, "moe_intermediate_size": 512,
+                   "shared_expert_intermediate_size": 512},
+    "falcon_h1": {**MAMBA, "hidden_size": 1024, "num_hidden_layers": 3, "intermediate_size": 2048,
+                  "mamba_d_ssm": 1536},
+    "granitemoehybrid": {**MAMBA, "hidden_size": 1024, "num_hidden_layers": 5, "intermediate_size": 4096,
+                         "shared_intermediate_size": 4096, "num_local_experts": 0,
+                         "layer_types": ["mamba", "mamba", "attention", "mamba", "mamba"]},
+    "bamba": {**MAMBA, "hidden_size": 768, "num_hidden_layers": 2, "intermediate_size": 2048,
+              "attn_layer_indices": [1]},
+}  # fmt: skip
+RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "lfm2": ("lfm2", "cuda", {"optim.batch_size": 4, "data.max_length": 512}),
+    "lfm2, kept, nf4": (
+        "lfm2", "cuda", {"memory.activation_checkpointing": False, "model.quantization": "nf4"},
+    ),
+    "lfm2, full": ("lfm2", "cpu", {"method.kind": "full", "memory.loss": "full"}),
+}  # fmt: skip
+
+
+def config_of(values: dict[str, Any]) -> RunConfig:
+    values = {"optim.batch_size": 2, "data.max_length": 300, "optim.accumulation": 1, **values}
+    return RunConfig().with_value("method.kind", values.pop("method.kind", "lora")).with_values(values)
+
+
+def estimated(model: str, config: RunConfig, device: Device) -> Estimate:
+    return estimate(
+        config, facts_from_config({"model_type": model, **MODELS[model]}), device, with_suggestions=False
+    )
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_estimate_of_a_hybrid_is_near_its_rehearsal(name: str) -> None:
+    model, device, values = RUNS[name]
+    config = config_of(dict(values))
+    rehearsed = replay.peak(rehearse(config, {"model_type": model, **MODELS[model]}, DEVICES[device]).log)
+    found = estimated(model, config, DEVICES[device])
+    moments = max(found.moments[MOMENTS[one]] for one in ("loss", "layer", "step", "evaluation"))
+    tensors = moments - found.parts["context"] - found.parts["margin"]
+    assert abs(tensors / rehearsed.num_bytes - 1) <= 0.03, f"{tensors / rehearsed.num_bytes - 1:+.2%}"
+    assert found.is_sure and found.verdict == "fits"
+
+
+def test_a_hybrid_without_rows_is_capped_and_says_why_and_can_be_rehearsed() -> None:
+    config = config_of({})
+    assert not has_rows("bamba_linear")
+    found = estimated("bamba", config, DEVICES["cuda"])
+    assert found.peak_bytes + found.margin_bytes < found.free_bytes and found.verdict == "tight"
+    assert "What bamba keeps for its backward pass was not traced" in found.notes[0]
+    done = rehearse(config, {"model_type": "bamba", **MODELS["bamba"]}, DEVICES["cuda"])
+    assert done.num_layers == 2 and replay.peak(done.log).num_bytes > 50e6
+
+
+def test_experts_beside_state_spaces_were_not_traced() -> None:
+    facts = facts_from_config(
+        {"model_type": "granitemoehybrid", **MODELS["granitemoehybrid"], "num_local_experts": 4}
+    )
+    assert facts.num_expert and not facts.kinds
+    found = estimate(config_of({}), facts, DEVICES["cuda"], with_suggestions=False)
+    assert found.verdict == "tight" and not found.is_sure
+
+
+def test_what_runs_without_attention_is_told() -> None:
+    for model in ("qwen3_5_text", "falcon_h1"):
+        assert any(
+            "transformers' own code" in note for note in estimated(model, config_of({}), DEVICES["cuda"]).notes
+        )
+    assert not estimated("lfm2", config_of({}), DEVICES["cuda"]).notes
