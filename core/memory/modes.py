@@ -83,15 +83,17 @@ def worth_tracing(default: Literal["sdpa", "eager"], is_windowed: bool) -> list[
             found += [replace(mode, method="full"), replace(mode, method="full", tied=True)]
             narrow, thin = replace(mode, targets="attention"), replace(mode, method="lora16")
             found += [narrow, thin, replace(narrow, method="lora16")]
-            found += [replace(mode, dropout=True), replace(narrow, dropout=True), replace(mode, packed=True)]
+            found += [replace(one, dropout=True) for one in (mode, narrow, thin, replace(narrow, method="lora16"))]
+            found.append(replace(mode, packed=True))
             if default != "eager":
                 found += [replace(mode, attention="eager"), replace(mode, attention="eager", packed=True)]
             if is_windowed:
                 found += [replace(mode, windowed=True), replace(mode, windowed=True, packed=True)]
-        found += [replace(usual, method="lora16", base=base) for base in ("nf4", "int8")]
+        for base in ("nf4", "int8"):
+            found += [replace(usual, base=base, method="lora16"), replace(usual, base=base, targets="attention")]
         raised = replace(usual, base="nf4", upcast=True)
         found += [raised, replace(raised, method="lora16"), replace(raised, targets="attention")]
-        found += [replace(raised, base="int8")]
+        found += [replace(raised, base="int8"), replace(raised, attention="eager")]
     return found
 
 

@@ -38,13 +38,14 @@ def nearest(mode: Mode, names: Collection[str]) -> Near:
         for chosen in itertools.combinations(wanted, size)
         if (one := _with(bare, {trait: wanted[trait] for trait in chosen})).name in names
     )
-    missing = [trait for trait in wanted if getattr(found, trait) != wanted[trait]]
-    shown = {trait: _pair(found, bare, trait, wanted[trait], names) for trait in missing}
-    return Near(
-        found,
-        tuple(pair for pair in shown.values() if pair),
-        has_attention="attention" not in shown or shown["attention"] is not None,
-    )
+    changes = []
+    reached, has_attention = found, True
+    for trait in [trait for trait in wanted if getattr(found, trait) != wanted[trait]]:
+        pair = _pair(reached, bare, trait, wanted[trait], names)
+        changes += [pair] if pair else []
+        has_attention &= trait != "attention" or pair is not None
+        reached = _with(reached, {trait: wanted[trait]})
+    return Near(found, tuple(changes), has_attention)
 
 
 def _bare(mode: Mode, names: Collection[str]) -> Mode:
@@ -63,12 +64,16 @@ def _bare(mode: Mode, names: Collection[str]) -> Mode:
     )
 
 
-def _pair(near: Mode, bare: Mode, trait: str, value: Any, names: Collection[str]) -> tuple[Mode, Mode] | None:
-    """Two traced modes that differ in this trait alone, as like the one that was found as can be."""
-    usual = {"base": "none", "tied": False}
+def _pair(reached: Mode, bare: Mode, trait: str, value: Any, names: Collection[str]) -> tuple[Mode, Mode] | None:
+    """Two traced modes that differ in this trait alone, with as many as can be of the traits that are reached."""
+    others = {name: getattr(reached, name) for name in TRAITS if getattr(reached, name) != getattr(bare, name)}
     plainest = replace(bare, base="none", tied=False, method="lora32")
-    likest = [near, replace(near, method=bare.method), bare]
-    likest += [replace(one, **usual) for one in likest]  # type: ignore[arg-type]
+    likest = [
+        _with(one, {name: others[name] for name in kept})
+        for size in range(len(others), -1, -1)
+        for kept in itertools.combinations(others, size)
+        for one in (bare, replace(bare, base="none", tied=False))
+    ]
     for without in (*likest, plainest, replace(plainest, device="cuda", bits=16)):
         more = _with(without, {trait: value})
         if more.name in names and without.name in names:

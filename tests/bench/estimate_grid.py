@@ -1,11 +1,14 @@
-"""The live estimate against the rehearsal: `python tests/bench/estimate_grid.py [--rare] [--csv FILE]`.
+"""The live estimate against the rehearsal: `python tests/bench/estimate_grid.py [--only NAME] [--csv FILE]`.
 
 Every architecture × quantisation is taken through settings drawn at random, spread over batch, length, rank,
-checkpointing, optimizer, method, loss and device. Models have their real widths; most have few of their layers, as
-both sides grow by the same bytes with each. Prints mean and worst deviation, and writes every point. The peak that
-is compared is that of tensors in training and evaluation: the framework's own memory and the allocator's slack are
-not rehearsed. `--rare` draws what fewer people change as well, all at once: targets, dropout, eager attention,
-packing, the adapter's number format, upcast.
+checkpointing, optimizer, method, loss and device. Every second point draws what fewer people change as well, all
+at once: targets, dropout, eager attention, packing, the adapter's number format, upcast. Models have their real
+widths; most have few of their layers, as both sides grow by the same bytes with each. The peak that is compared is
+that of tensors in training and evaluation: the framework's own memory and the allocator's slack are not rehearsed.
+
+The table keeps what was rehearsed, so an interrupted run goes on where it was: points that stand in it are
+estimated anew, and only those that do not are rehearsed. No point ever leaves it; `--anew` rehearses all of them
+again, which is due when the engine or a library changes. Prints mean and worst deviation.
 """
 
 from __future__ import annotations
@@ -16,10 +19,9 @@ import logging
 import random
 import statistics
 import sys
-import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ sys.path.insert(0, str(TESTS.parent))
 
 import torch  # noqa: E402
 import transformers  # noqa: E402
+import yaml  # noqa: E402
 
 from core.config import ConfigError, RunConfig  # noqa: E402
 from core.hardware import Device  # noqa: E402
@@ -70,21 +73,44 @@ OTHERS: dict[str, dict[str, Any]] = {
                        "vocab_size": 49155, "tie_word_embeddings": True},
 }  # fmt: skip
 QUANTIZATIONS = ("none", "nf4", "int8")
-POINTS_EACH = 6
+POINTS_EACH = 4
+WHOLE = 1 / 30
+"""The share of points whose model has all its layers."""
 MOST_SCORES, MOST_ATTENTION = 2**31, 2**30
 """Beyond these a point would be of no machine anybody has."""
 
 
+SETTINGS = (
+    "model.quantization", "method.kind", "optim.batch_size", "data.max_length", "optim.accumulation",
+    "optim.optimizer", "memory.activation_checkpointing", "memory.loss", "data.packing", "method.rank",
+    "method.targets", "memory.adapter_dtype", "method.dropout", "memory.upcast", "model.double_quantization",
+    "model.attention",
+)  # fmt: skip
+"""What points differ by; the columns of the table are named by the last word of each."""
+
+
 @dataclass(frozen=True)
 class Point:
-    """One model and one set of settings."""
+    """One model, some of its layers, and one set of settings."""
 
     name: str
     settings: dict[str, Any]
+    """The config.json."""
     config: RunConfig
     device: Device
     values: dict[str, Any]
     """What of the config is not its default."""
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """What a row of the table says of it."""
+        told = {path: " ".join(v) if isinstance(v, tuple) else str(v) for path, v in self.values.items()}
+        return {
+            "model": self.name,
+            "layers": str(facts_from_config(self.settings).num_layers),
+            "device": self.device.kind,
+            **{path.partition(".")[2]: told.get(path, "") for path in SETTINGS},
+        }
 
 
 @dataclass(frozen=True)
@@ -96,12 +122,23 @@ class Outcome:
     rehearsed: int
     estimated_at: str
     rehearsed_at: str
-    seconds: float
 
     @property
     def error(self) -> float:
         """How much more than was rehearsed was estimated, as a share."""
         return self.estimated / self.rehearsed - 1
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """A row of the table."""
+        return {
+            **self.point.cells,
+            "estimated_bytes": str(self.estimated),
+            "rehearsed_bytes": str(self.rehearsed),
+            "error": f"{self.error:+.5f}",
+            "estimated_at": self.estimated_at,
+            "rehearsed_at": self.rehearsed_at,
+        }
 
 
 def models() -> dict[str, dict[str, Any]]:
@@ -114,20 +151,40 @@ def models() -> dict[str, dict[str, Any]]:
     return {**listed, **OTHERS}
 
 
-def points(seed: int, each: int = POINTS_EACH, is_rare: bool = False) -> Iterator[Point]:
-    """The grid: `each` points of every architecture and quantisation; one in 3 × `each` has all its layers."""
+def points(seed: int, each: int = POINTS_EACH, only: str = "") -> Iterator[Point]:
+    """The grid: `each` points of every quantisation and every architecture whose name has `only` in it; one in
+    thirty has all its layers."""
     for name, settings in models().items():
-        random_ = random.Random(f"{seed} {name}")
+        if only not in name:
+            continue
         for quantization in QUANTIZATIONS:
+            random_ = random.Random(f"{seed} {name} {quantization}")
             for number in range(each):
                 point = None
                 while point is None:
-                    point = _drawn(random_, name, settings, quantization, is_rare)
-                is_whole = quantization == "nf4" and number == 0 and "-8x7B" not in name
-                if not is_whole:
-                    layers = random_.choice((2, 3, 5))
-                    point = Point(name, shallow(settings, layers), point.config, point.device, point.values)
+                    point = _drawn(random_, name, settings, quantization, is_rare=number % 2 == 1)
+                if random_.random() > WHOLE or "-8x7B" in name:
+                    few = shallow(settings, random_.choice((2, 2, 3, 5)))
+                    point = Point(name, few, point.config, point.device, point.values)
                 yield point
+
+
+def point_of(row: dict[str, str]) -> Point:
+    """The point that a row of the table tells of."""
+    told = {path: row[path.partition(".")[2]] for path in SETTINGS if row[path.partition(".")[2]]}
+    values = {
+        path: tuple(cell.split()) if path == "method.targets" else yaml.safe_load(cell)
+        for path, cell in told.items()
+    }
+    settings = shallow(models()[row["model"]], int(row["layers"]))
+    return Point(row["model"], settings, config_of(values), DEVICES[row["device"]], values)
+
+
+def config_of(values: dict[str, Any]) -> RunConfig:
+    """The config with these values. Raises ConfigError."""
+    kind = values.get("method.kind")
+    config = RunConfig().with_value("method.kind", kind) if kind else RunConfig()
+    return config.with_values({path: value for path, value in values.items() if path != "method.kind"})
 
 
 def _drawn(
@@ -162,15 +219,10 @@ def _drawn(
         return None
     if rows * length > 16384 or (0 < facts.max_positions < length):
         return None
-    kind = values.pop("method.kind", None)
-    config = RunConfig().with_value("method.kind", kind) if kind else RunConfig()
     try:
-        config = config.with_values(values)
+        return Point(name, settings, config_of(values), DEVICES[device], values)
     except ConfigError:
         return None
-    if kind:
-        values["method.kind"] = kind
-    return Point(name, settings, config, DEVICES[device], values)
 
 
 def _rare(random_: random.Random, facts: ModelFacts, is_full: bool, quantization: str) -> dict[str, Any]:
@@ -197,51 +249,31 @@ def facts_targets(facts: ModelFacts) -> list[str]:
 
 def compare(point: Point) -> Outcome:
     """Estimate and rehearse one point."""
-    begun = time.perf_counter()
     done = rehearse(point.config, point.settings, point.device)
     peak = replay.peak(done.log)
+    return against(point, peak.num_bytes, peak.phase)
+
+
+def against(point: Point, rehearsed: int, rehearsed_at: str) -> Outcome:
+    """Estimate one point whose rehearsal is known."""
     found = estimate(point.config, facts_from_config(point.settings), point.device, with_suggestions=False)
     beside = found.parts["context"] + found.parts["margin"]
     wanted = [MOMENTS[name] for name in ("loss", "layer", "step", "evaluation")]
     moment = max(wanted, key=lambda words: found.moments[words])
-    return Outcome(
-        point, found.moments[moment] - beside, peak.num_bytes, moment, peak.phase, time.perf_counter() - begun
-    )
+    return Outcome(point, found.moments[moment] - beside, rehearsed, moment, rehearsed_at)
 
 
-def row_of(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as a row of the table."""
-    point = outcome.point
-    facts = facts_from_config(point.settings)
-    told = {
-        path.partition(".")[2]: " ".join(value) if isinstance(value, tuple) else value
-        for path, value in point.values.items()
-    }
-    return {
-        "model": point.name,
-        "layers": facts.num_layers,
-        "device": point.device.kind,
-        **{column: told.get(column, "") for column in SETTINGS},
-        "estimated_bytes": outcome.estimated,
-        "rehearsed_bytes": outcome.rehearsed,
-        "error": f"{outcome.error:+.5f}",
-        "estimated_at": outcome.estimated_at,
-        "rehearsed_at": outcome.rehearsed_at,
-        "seconds": f"{outcome.seconds:.1f}",
-    }
+def read_table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
-def write_table(rows: list[dict[str, Any]], path: Path) -> None:
+def write_table(outcomes: Iterable[Outcome], path: Path) -> None:
+    rows = [outcome.cells for outcome in outcomes]
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-SETTINGS = (
-    "quantization", "kind", "batch_size", "max_length", "accumulation", "optimizer", "activation_checkpointing",
-    "loss", "packing", "rank", "targets", "adapter_dtype", "dropout", "upcast", "double_quantization", "attention",
-)  # fmt: skip
 
 
 def quieten() -> None:
@@ -255,28 +287,41 @@ def quieten() -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--csv", type=Path, default=TESTS / "recorded" / "estimate-grid.csv")
-    parser.add_argument("--only", default="", help="models whose name has this in it")
+    parser.add_argument("--only", default="", help="add points only of models whose name has this in it")
     parser.add_argument("--each", type=int, default=POINTS_EACH, help="points of each model and quantisation")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rare", action="store_true", help="draw what fewer people change too")
+    parser.add_argument("--anew", action="store_true", help="rehearse again what stands in the table")
     options = parser.parse_args()
     quieten()
-    rows: list[dict[str, Any]] = []
+    outcomes: dict[tuple[str, ...], Outcome] = {}
+    for row in read_table(options.csv) if options.csv.is_file() else []:
+        point = point_of(row)
+        outcomes[tuple(point.cells.values())] = against(point, int(row["rehearsed_bytes"]), row["rehearsed_at"])
+    for key, known in outcomes.items() if options.anew else ():
+        outcomes[key] = compare(known.point)
+        write_table(outcomes.values(), options.csv)
+    for point in points(options.seed, options.each, options.only):
+        key = tuple(point.cells.values())
+        if key not in outcomes:
+            outcomes[key] = compare(point)
+            write_table(outcomes.values(), options.csv)
+    write_table(outcomes.values(), options.csv)
+    report(list(outcomes.values()))
+    return 0
+
+
+def report(outcomes: list[Outcome]) -> None:
+    """Print every point that is more than a hundredth off, and mean and worst deviation by group."""
     errors: dict[str, list[float]] = defaultdict(list)
-    for point in points(options.seed, options.each, options.rare):
-        if options.only not in point.name:
-            continue
-        outcome = compare(point)
-        rows.append(row_of(outcome))
-        write_table(rows, options.csv)
-        for group in ("all", f"model {point.name}", f"quantization {point.values['model.quantization']}",
-                      f"device {point.device.kind}"):  # fmt: skip
-            errors[group].append(abs(outcome.error))
+    for outcome in outcomes:
+        cells = outcome.cells
         if abs(outcome.error) > 0.01:
-            print(f"{outcome.error:+.2%} {rows[-1]}", flush=True)
+            print(f"{outcome.error:+.2%} { ({key: cell for key, cell in cells.items() if cell}) }")
+        groups = ("model", "quantization", "device", "loss", "activation_checkpointing")
+        for group in ("all points", *(f"{name} {cells[name]}" for name in groups)):
+            errors[group].append(abs(outcome.error))
     for group, found in errors.items():
         print(f"{group:45} {len(found):4} points   mean {statistics.mean(found):.3%}   worst {max(found):.3%}")
-    return 0
 
 
 if __name__ == "__main__":
