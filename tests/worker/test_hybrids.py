@@ -45,6 +45,15 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "lfm2", "cuda", {"memory.activation_checkpointing": False, "model.quantization": "nf4"},
     ),
     "lfm2, full": ("lfm2", "cpu", {"method.kind": "full", "memory.loss": "full"}),
+    "qwen3.5": ("qwen3_5_text", "cuda", {"data.max_length": 700}),
+    "qwen3.5, kept": ("qwen3_5_text", "cpu", {"memory.activation_checkpointing": False}),
+    "falcon-h1": ("falcon_h1", "cpu", {"data.max_length": 600}),
+    "falcon-h1, kept": ("falcon_h1", "cuda", {"memory.activation_checkpointing": False}),
+    "granite": ("granitemoehybrid", "cuda", {"model.quantization": "nf4", "data.max_length": 1000}),
+    "granite, kept": (
+        "granitemoehybrid", "cpu", {"memory.activation_checkpointing": False, "model.quantization": "int8"},
+    ),
+    "granite, full": ("granitemoehybrid", "cuda", {"method.kind": "full", "memory.loss": "full"}),
 }  # fmt: skip
 
 
