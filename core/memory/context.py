@@ -12,7 +12,9 @@ PASSING = ("recompute", "head_and_loss", "workspace")
 CPU_CONTEXT = 500 * MIB
 """Resident memory of a CPU worker around a model of a megabyte. Measured on Linux x86-64, Python 3.11, torch 2.13:
 13 MiB for Python, 222 after torch, 388 after transformers and PEFT, 471 after datasets and accelerate, 492 after
-three training steps. Measured again on torch 2.13 by whole runs of the starter: 500 MiB beyond their tensors."""
+three training steps. Measured again on torch 2.13 by whole runs beyond their estimated tensors: 454 MiB with the
+starter, 455 with it in NF4 (less BITSANDBYTES), and 534 with a model of 27 million parameters, whose freed blocks
+the C library keeps; this is between them."""
 BITSANDBYTES = 44 * MIB
 """What bitsandbytes adds to a CPU worker that needs it, measured likewise."""
 

@@ -115,14 +115,15 @@ def main() -> int:
     transformers.logging.set_verbosity_error()
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     rows = []
-    for one in RUNS:
-        began = time.monotonic()
-        rows.append(row_of(*one))
-        print(*rows[-1].values(), f"{time.monotonic() - began:.0f} s", flush=True)
     with options.csv.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        for one in RUNS:
+            began = time.monotonic()
+            rows.append(row_of(*one))
+            writer.writerow(rows[-1])
+            file.flush()
+            print(*rows[-1].values(), f"{time.monotonic() - began:.0f} s", flush=True)
     for name in ("growing", "fixed"):
         errors = [abs(row[f"{name}_error"]) for row in rows]
         print(f"{name}: {statistics.fmean(errors):.2%} mean, {max(errors):.2%} worst of what is reserved")
