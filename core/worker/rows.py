@@ -344,8 +344,11 @@ def _places(log: StorageLog, events: range) -> dict[int, Place]:
     over = [at for at, name in turns if name == ATTENDED]
     back = [at for at, name in turns if name == ATTENTION_BACK]
     found: dict[int, Place] = {events.start: "before" if over else "between"}
-    found |= dict.fromkeys(over, "between")
-    return found | dict.fromkeys(back, "after")
+    for at in over:
+        found[at] = "between"
+    for at in back:
+        found[at] = "after"
+    return found
 
 
 def _sum(storages: Iterable[int], terms: list[Term | None]) -> Vector:
