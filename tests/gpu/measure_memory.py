@@ -1,10 +1,12 @@
 """Measures the memory of real training steps on a GPU, beside what was predicted and rehearsed for them.
 
 `python tests/gpu/measure_memory.py NAME [--minutes 9]` on a machine with a CUDA GPU; no network, no files. Models
-have real shapes and weights of zeros. Predictions are written before anything runs; each run takes three steps and
-an evaluation in a process of its own, and is written to tests/recorded/gpu-memory-NAME.json as soon as it is done,
-so that an interruption loses nothing. Rehearsals are made on spare processor cores meanwhile. `--dry-run` writes
-the predictions and ends; `--device cpu --tiny` takes three tiny runs on the processor instead.
+have real shapes and random weights, made in place on the GPU. Predictions are written before anything runs; each
+run takes three steps and an evaluation in a process of its own, and is written to
+tests/recorded/gpu-memory-NAME.json as soon as it is done, so that an interruption loses nothing. Rehearsals are
+made on spare processor cores meanwhile. `--dry-run` writes the predictions and ends; `--device cpu --tiny` takes
+three tiny runs on the processor instead. README's table of what came of it is written by
+tests/gpu/accuracy_table.py.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from core.config import RunConfig  # noqa: E402
-from core.hardware import Device  # noqa: E402
+from core.hardware import Device, can_grow  # noqa: E402
+from core.memory.context import cublas_bytes  # noqa: E402
 from core.memory.estimate import estimate  # noqa: E402
 from core.models.facts import facts_from_config  # noqa: E402
 
@@ -124,11 +127,49 @@ def rehearsed(one: dict[str, Any], device: Device) -> dict[str, Any]:
 
     from core.worker.rehearse import rehearse
     from core.worker.replay import peak
+    from core.worker.reserved import reserved_peak
 
     torch.set_num_threads(1)
-    done = rehearse(config_of(one), MODELS[one["model"]], device)
+    config = config_of(one)
+    done = rehearse(config, MODELS[one["model"]], device)
     most = peak(done.log, 512 if device.kind == "cuda" else 1)
-    return {"rehearsed_bytes": most.num_bytes, "rehearsed_at": most.phase}
+    found = {"rehearsed_bytes": most.num_bytes + cublas_bytes(device), "rehearsed_at": most.phase}
+    if device.kind == "cuda":
+        found["rehearsed_reserved_bytes"] = reserved_peak(
+            done.log, compute_bytes=4 if config.method.kind == "full" else 2, is_upcast=config.memory.upcast,
+            workspace_bytes=cublas_bytes(device), expandable=can_grow(),
+        )  # fmt: skip
+    return found
+
+
+def randomise(setting: Any, seed: int = 0) -> None:
+    """Random values for a run that is made of zeros, where they lie: weights as small as a model's first ones,
+    norms of ones, codes and constants of quantisation that come to weights of that size, and tokens of any kind,
+    so that a mixture's tokens spread over its experts as real ones do."""
+    import numpy as np
+    import torch
+
+    from core.worker.hollow import tensors_of
+
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in setting.model.named_parameters():
+            if parameter.is_floating_point() and parameter.ndim > 1:
+                parameter.normal_(0, 0.02)
+            elif parameter.is_floating_point():
+                parameter.fill_(float(name.endswith("weight")))
+        for kind, tensor in tensors_of(setting.model):
+            if tensor.dtype == torch.uint8:
+                tensor.random_(0, 256)
+            elif tensor.dtype == torch.int8:
+                tensor.random_(-127, 128)
+            elif kind == "constants" and tensor.numel() == 16:
+                tensor.copy_(torch.linspace(-1, 1, 16))  # what the sixteen codes of 4 bits stand for
+            elif kind == "constants":
+                tensor.fill_(0.05)
+    tokens = setting.stepper.examples.tokens
+    vocab = setting.base.config.get_text_config().vocab_size
+    tokens[:] = np.random.default_rng(seed).integers(0, vocab, len(tokens))
 
 
 def measured(one: dict[str, Any], device: Device) -> dict[str, Any]:
@@ -141,6 +182,7 @@ def measured(one: dict[str, Any], device: Device) -> dict[str, Any]:
     config, place = config_of(one), torch.device(device.id)
     compute = load.compute_dtype(config.model, device)
     setting = assemble(config, MODELS[one["model"]], compute, place, place=place)
+    randomise(setting)
 
     def train() -> None:
         setting.update(setting.gradient())
@@ -160,6 +202,7 @@ def measured(one: dict[str, Any], device: Device) -> dict[str, Any]:
         "allocated_bytes": torch.cuda.max_memory_allocated(),
         "reserved_bytes": torch.cuda.max_memory_reserved(),
         "device_used_bytes": total - free,
+        "loss": round(float(setting.gradient().loss), 4),
         "seconds": round(seconds, 2),
     }
 
