@@ -47,6 +47,7 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lfm2, full": ("lfm2", "cpu", {"method.kind": "full", "memory.loss": "full"}),
     "qwen3.5": ("qwen3_5_text", "cuda", {"data.max_length": 700}),
     "qwen3.5, kept": ("qwen3_5_text", "cpu", {"memory.activation_checkpointing": False}),
+    "qwen3-next": ("qwen3_next", "cuda", {"model.quantization": "nf4"}),
     "falcon-h1": ("falcon_h1", "cpu", {"data.max_length": 600}),
     "falcon-h1, kept": ("falcon_h1", "cuda", {"memory.activation_checkpointing": False}),
     "granite": ("granitemoehybrid", "cuda", {"model.quantization": "nf4", "data.max_length": 1000}),
