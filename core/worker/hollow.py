@@ -32,7 +32,9 @@ def build(
 
     Raises HoneError (path "model.source") when transformers does not know its kind.
     """
-    settings = {key: value for key, value in settings.items() if key != "quantization_config"}
+    # The limit of a state space's time steps may be infinite, which JSON cannot say; no size hangs on it.
+    left_out = ("quantization_config", "time_step_limit")
+    settings = {key: value for key, value in settings.items() if key not in left_out}
     try:
         config = AutoConfig.for_model(**settings)
         text = config.get_text_config()

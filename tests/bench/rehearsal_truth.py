@@ -25,7 +25,7 @@ TESTS = Path(__file__).resolve().parent.parent
 for place in (TESTS.parent, TESTS / "worker", TESTS / "bench"):
     sys.path.insert(0, str(place))
 
-from estimate_grid import quieten, write_table  # noqa: E402
+from estimate_grid import quieten  # noqa: E402
 from real_peaks import estimated_peak, real_peak, rehearsed_peak, save_model  # noqa: E402
 
 from core.config import RunConfig  # noqa: E402
@@ -191,11 +191,18 @@ def main() -> int:
             if point.name not in folders:
                 folders[point.name] = save_model(point.settings, Path(root) / str(len(folders)))
             rows.append(compare(point, folders[point.name]))
-            write_table(rows, options.csv)
+            _write(rows, options.csv)
             print(rows[-1], flush=True)
     errors = [abs(float(row["error"])) for row in rows]
     print(f"{len(rows)} runs   mean {statistics.mean(errors):.3%}   worst {max(errors):.3%}")
     return 0
+
+
+def _write(rows: list[dict[str, Any]], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
