@@ -61,8 +61,8 @@ def make_plan(
     past: Sequence[PastPeak] = (),
 ) -> Plan:
     """The plan of a run. `num_rows` are the rows of the data that can be used, `tokens_per_row` their mean
-    length in tokens after cutting, `longest_row` the longest; `trained_share` of them are trained on, where a check
-    has counted that; `paces` and `past` peaks are of past runs on this machine."""
+    length in tokens after cutting, `longest_row` the longest; `trained_share` of them are trained on, where a
+    check has counted that; `paces` and `past` peaks are of past runs on this machine."""
     stack = resolve(config, facts, device, longest_row)
     trained = num_trainable(facts, stack)
     steps = None if num_rows is None else total_steps(config, num_rows, tokens_per_row, trained_share)
