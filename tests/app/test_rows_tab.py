@@ -142,5 +142,5 @@ def test_pairs_and_verdicts_show_both_answers_as_good_or_bad():
     assert _blocks_of(pair, "answers") == [
         ("prompt", "Ask", ""), ("chosen", "Yes", "trained"), ("rejected", "No", "rejected"),
     ]  # fmt: skip
-    assert _blocks_of(Row(1, (prompt, good), label=True), "answers")[1] == ("answer", "Yes", "trained")
+    assert _blocks_of(Row(1, (prompt, good), label=True), "answers")[1] == ("good answer", "Yes", "trained")
     assert _blocks_of(Row(1, (prompt, bad), label=False), "answers")[1] == ("bad answer", "No", "rejected")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from app.pages.new_run.mapping_tab import MappingTab
 from app.pages.new_run.problems_tab import ProblemsTab
@@ -64,8 +64,8 @@ class DataTabs(QWidget):
         self.rows.moved.connect(self.columns.show)
         self.stack = QStackedWidget()
         self.stack.setFixedHeight(HEIGHT)
-        self.stack.addWidget(self.rows)
-        self.stack.addWidget(self.problems)
+        self._add(self.rows)
+        self._add(self.problems)
         self._make_mapping = lambda: MappingTab(draft, data, self.columns, theme)
         self._mapping: MappingTab | None = None
         survey = DataSurvey(draft, data, background)
@@ -92,14 +92,14 @@ class DataTabs(QWidget):
         """Numpy, which it needs, is no wait before the first paint."""
         if self._lengths is None:
             self._lengths = self._make_lengths()
-            self.stack.addWidget(self._lengths)
+            self._add(self._lengths)
         return self._lengths
 
     @property
     def mapping(self) -> MappingTab:
         if self._mapping is None:
             self._mapping = self._make_mapping()
-            self.stack.addWidget(self._mapping)
+            self._add(self._mapping)
         return self._mapping
 
     @property
@@ -108,8 +108,13 @@ class DataTabs(QWidget):
             self._split = self._make_split()
             self._split.opened.connect(self.show_row)
             self._split.leaks_wanted.connect(self._show_leaks)
-            self.stack.addWidget(self._split)
+            self._add(self._split)
         return self._split
+
+    def _add(self, page: QWidget) -> None:
+        """A page takes the width there is: none, seen or not, keeps the card from getting narrower."""
+        page.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.stack.addWidget(page)
 
     def show_row(self, number: int) -> None:
         """Open a row, counted from 0, as the model sees it."""

@@ -163,7 +163,7 @@ class ProblemsTab(QWidget):
         listed = len(one.rows)
         self.say(
             f"the first {whole(listed)} of {whole(one.num_rows)}" if 0 < listed < one.num_rows
-            else "press one to see it as the model does" if listed else ""
+            else "press one to see it" if listed else ""
         )  # fmt: skip
         self._show_policy(one)
 
