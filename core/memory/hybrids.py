@@ -9,6 +9,7 @@ from typing import Literal
 from core.memory.modes import Mode
 from core.memory.rows import (
     NOTHING,
+    UNGROUPED,
     Found,
     Moment,
     Parts,
@@ -63,7 +64,9 @@ def find_hybrid(facts: ModelFacts, mode: Mode, loss: Loss) -> Found | Hybrid:
     """The rows of a model, be its layers of one kind or of several; Llama's where a kind was not traced."""
     kinds = tuple((kind, f"{facts.family}_{kind}") for kind, _ in facts.kinds)
     if not kinds or not all(has_rows(name) for _, name in kinds):
-        return find_rows(facts.family, mode, loss)
+        own = f"{facts.family}_{UNGROUPED}"
+        is_ungrouped = facts.num_kv_heads == facts.num_heads and has_rows(own)
+        return find_rows(own if is_ungrouped else facts.family, mode, loss)
     return Hybrid(kinds, mode, loss, dict(facts.kinds))
 
 

@@ -15,6 +15,9 @@ STOCK = "stock"
 """The file of what other people's loops keep, traced on Llama."""
 STAND_IN = "llama"
 """The family whose rows stand in for those of a family that has none."""
+UNGROUPED = "ungrouped"
+"""The kind of a family's models in which every head of queries has keys of its own. Where queries, keys and values
+are one tensor, a mask makes a difference between the kinds: keys that groups share are copied out of it."""
 SAME_AS = {"mistral": "llama", "ministral": "llama", "ministral3": "llama", "olmo3": "olmo2"}
 """Families whose layers compute what another family's do; they have no file of their own."""
 

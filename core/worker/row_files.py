@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 
 from core import durable, places
 from core.memory.modes import hybrid_modes, worth_tracing
-from core.memory.rows import PART_LETTERS, PLACES, SAME_AS, STAND_IN, STOCK
+from core.memory.rows import PART_LETTERS, PLACES, SAME_AS, STAND_IN, STOCK, UNGROUPED
 from core.memory.symbols import PRODUCTS, values
 from core.models.families import FAMILIES
 from core.models.mixers import ATTENTION, LINEAR, Mixer
 from core.worker.chunked_rows import takes_chunks, trace_chunked_row, trace_hybrid_row
 from core.worker.rows import NUM_STAGES, Loss, Peak, Row, UnsolvedError, trace_row
-from core.worker.toys import WINDOWED
+from core.worker.toys import FUSED, WINDOWED
 
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
 
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
 
 def _traceable() -> list[str]:
     """Every family with rows of its own, and every kind of layers of a hybrid: "lfm2:linear"."""
-    found = []
+    found = [f"{name}:{UNGROUPED}" for name in FUSED]
     for name, family in FAMILIES.items():
         is_mixed = family.mixer and not family.is_parallel
         found += [f"{name}:{kind}" for kind in (LINEAR, ATTENTION)] if is_mixed else [name]
@@ -117,9 +117,10 @@ def trace_family(family: str) -> Written:
     name, _, kind = family.partition(":")
     known = FAMILIES[name]
     trace = trace_chunked_row if takes_chunks(family) else trace_hybrid_row if known.mixer else trace_row
-    with_head = f"{name}:{ATTENTION}" if kind else family  # all kinds of a hybrid are under one head
-    trace_head = trace_hybrid_row if kind else trace
-    modes = worth_tracing("sdpa" if known.sdpa else "eager", family in WINDOWED)
+    is_mixed = bool(known.mixer and kind)
+    with_head = f"{name}:{ATTENTION}" if is_mixed else family  # all kinds of a hybrid are under one head
+    trace_head = trace_hybrid_row if is_mixed else trace
+    modes = worth_tracing("sdpa" if known.sdpa else "eager", name in WINDOWED)
     for mode in hybrid_modes() if known.mixer else modes:
         try:
             traced = trace(family, mode)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from core.memory.rows import UNGROUPED
 from core.memory.symbols import values
 from core.models.facts import facts_from_config
 from core.models.families import FAMILIES
@@ -67,6 +68,8 @@ GROUPED = OWN_HEAD_DIM | {
     "lfm2", "granitemoehybrid", "bamba",
 }  # fmt: skip
 MIXTURES = {"mixtral", "qwen2_moe", "qwen3_moe", "gpt_oss", "qwen3_next"}
+FUSED = ("phi3",)
+"""Families with grouped heads whose queries, keys and values are one tensor."""
 WINDOWED = {"mistral": 16, "phi3": 16, "gemma2": 16, "gemma3_text": 16, "olmo3": 16, "starcoder2": 16}
 """Families whose layers may look back only so far, and a length that the toys' rows exceed."""
 
@@ -75,7 +78,7 @@ def settings(
     family: str, toy: Toy, num_layers: int, *, is_windowed: bool = False, tied: bool = False
 ) -> dict[str, Any]:
     """The config.json of a toy. Of a hybrid with several kinds of layers, "lfm2:linear" names one, of which all
-    layers are."""
+    layers are; "phi3:ungrouped" has as many heads of keys as of queries."""
     family, _, kind = family.partition(":")
     found: dict[str, Any] = {
         "model_type": family,
@@ -101,7 +104,7 @@ def settings(
                   "num_experts_per_tok": toy.experts_per_token,
                   "moe_intermediate_size": toy.mlp, "shared_expert_intermediate_size": toy.mlp}  # fmt: skip
     if family in GROUPED:
-        found["num_key_value_heads"] = toy.kv_heads
+        found["num_key_value_heads"] = toy.heads if kind == UNGROUPED else toy.kv_heads
     if family in OWN_HEAD_DIM:
         found["head_dim"] = toy.head_dim
     if family == "smollm3":
