@@ -61,6 +61,7 @@ def layout_for(trees: Sequence[dict[str, Any]], meaning: Meaning, source: str) -
     Raises HoneError for columns that are not there, and for a guess: a person has to say it.
     """
     names = list(dict.fromkeys(name for tree in trees for name in tree))
+    meaning = meaning.fitted(names)
     meaning.check(names, source)
     if meaning.format is not None:
         shown = ", ".join(f"{role} from {text}" for role, text in meaning.mapping)

@@ -81,6 +81,21 @@ class Meaning:
                     path=f"data.{path}",
                 )
 
+    def fitted(self, columns: Sequence[str]) -> Self:
+        """The same for rows of a table, whose columns are in small letters whatever its header looks like."""
+        known = set(columns)
+
+        def fit(name: str) -> str:
+            return name if name in known or name.lower() not in known else name.lower()
+
+        def fit_text(text: str) -> str:
+            if "{" not in text and "}" not in text:
+                return fit(text)
+            return FIELD.sub(lambda match: match[0] if match[1] is None else f"{{{fit(match[1].strip())}}}", text)
+
+        mapping = tuple((role, fit_text(text)) for role, text in self.mapping)
+        return type(self)(mapping, fit(self.split), fit(self.stratum), fit(self.group))
+
     def apply(self, tree: Mapping[str, Any]) -> dict[str, Any]:
         """The row as its roles. A role that is one column gets that column's value as it is; a template gets text.
 

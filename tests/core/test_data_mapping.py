@@ -206,3 +206,15 @@ def test_any_template_names_its_columns_and_is_filled_by_them(tree, between):
         assert columns_in(text) == list(tree)
         assert filled(text, tree) == expected
     assert Meaning().format is None
+
+
+def test_columns_of_a_table_may_be_named_as_its_header_writes_them(tmp_path):
+    path = tmp_path / "faq.csv"
+    path.write_text("Question,Answer,Part\nWhy?,So.,train\nWhen?,Now.,test\n")
+    mapping = {"prompt": "Q: {Question}", "completion": "Answer"}
+    rows = rows_of(DataSection(source=str(path), mapping=mapping, split_column="Part"))
+    found = [rows[number] for number in range(2)]
+    assert [row.texts for row in found if isinstance(row, Row)] == [["Q: Why?", "So."], ["Q: When?", "Now."]]
+    assert [row.split for row in found if isinstance(row, Row)] == ["train", "test"]
+    with pytest.raises(HoneError, match="'Reply', which .* does not have"):
+        rows_of(DataSection(source=str(path), mapping={"prompt": "Question", "completion": "Reply"}))
