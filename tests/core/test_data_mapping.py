@@ -216,5 +216,5 @@ def test_columns_of_a_table_may_be_named_as_its_header_writes_them(tmp_path):
     found = [rows[number] for number in range(2)]
     assert [row.texts for row in found if isinstance(row, Row)] == [["Q: Why?", "So."], ["Q: When?", "Now."]]
     assert [row.split for row in found if isinstance(row, Row)] == ["train", "test"]
-    with pytest.raises(HoneError, match="'Reply', which .* does not have"):
+    with pytest.raises(HoneError, match=r"'Reply', which .* does not have"):
         rows_of(DataSection(source=str(path), mapping={"prompt": "Question", "completion": "Reply"}))
