@@ -239,6 +239,8 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found | Hybrid) -> tuple[str, 
         notes.append(
             f"What {facts.family} keeps for its backward pass was not traced; that of another family stands in."
         )
+    elif facts.mixer and not rows.is_own_mode:
+        notes.append(f"What {facts.family} keeps was not traced for these settings; that of others stands in.")
     if not rows.has_attention:
         notes.append("Eager attention was not traced for this mode; its length × length scores are not counted.")
     if facts.num_expert and stack.quantization != "none" and stack.loop != "hone":

@@ -43,6 +43,10 @@ class Hybrid:
     is_own_family: bool = True
 
     @property
+    def is_own_mode(self) -> bool:
+        return all(find_rows(name, self.mode, self.loss).is_own_mode for _, name in self.kinds)
+
+    @property
     def has_attention(self) -> bool:
         return all(find_rows(name, self.mode, self.loss).has_attention for _, name in self.kinds)
 

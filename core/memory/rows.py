@@ -89,6 +89,8 @@ class Found:
     changes: tuple[tuple[dict[Section, Row], dict[Section, Row]], ...]
     """Pairs of rows: what the first takes more than the second is what one difference makes."""
     is_own_family: bool
+    is_own_mode: bool
+    """Whether this very mode was traced."""
     has_attention: bool
     """Whether the attention that was asked for is among what was traced."""
 
@@ -143,7 +145,8 @@ def _find(family: str, mode: Mode, loss: str, is_own: bool) -> Found:
     near = nearest(mode, {name for file in files for name in file["rows"]})
     rows = [_sections(files, known) for known in (near.mode, *(one for pair in near.changes for one in pair))]
     changes = tuple(zip(rows[1::2], rows[2::2], strict=True))
-    return Found(rows[0], _heads(files, mode, loss), changes, is_own, near.has_attention)
+    is_own_mode = near.mode == mode and not changes
+    return Found(rows[0], _heads(files, mode, loss), changes, is_own, is_own_mode, near.has_attention)
 
 
 def _sections(files: list[dict], mode: Mode) -> dict[Section, Row]:

@@ -152,7 +152,7 @@ def test_whatever_is_accepted_has_an_estimate_that_adds_up(
         assert sum(found.parts.values()) == found.peak_bytes > 0
         assert found.verdict in ("fits", "tight", "does not fit")
         assert found.verdict != "fits" or (
-            found.peak_bytes + found.margin_bytes <= device.free_bytes and not found.notes
+            found.peak_bytes + found.margin_bytes <= device.free_bytes and found.is_sure
         )
         for one in found.suggestions:
             assert one.saved_bytes == found.peak_bytes - one.peak_bytes

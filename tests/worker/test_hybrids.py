@@ -106,3 +106,12 @@ def test_what_runs_without_attention_is_told() -> None:
             "transformers' own code" in note for note in estimated(model, config_of({}), DEVICES["cuda"]).notes
         )
     assert not estimated("lfm2", config_of({}), DEVICES["cuda"]).notes
+
+
+@pytest.mark.parametrize("name", ["lfm2", "falcon_h1"])
+def test_settings_that_were_not_traced_are_capped_and_said(name: str) -> None:
+    facts = facts_from_config({"model_type": name, **MODELS[name]})
+    usual = estimate(RunConfig(), facts, DEVICES["cuda"], with_suggestions=False)
+    packed = estimate(RunConfig().with_value("data.packing", True), facts, DEVICES["cuda"], with_suggestions=False)
+    assert usual.verdict == "fits" and packed.verdict == "tight"
+    assert "was not traced for these settings" in packed.notes[0]
