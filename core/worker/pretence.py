@@ -121,9 +121,13 @@ class _SoftmaxOfHalf(torch.autograd.Function):
         return gradient, None
 
 
+def _change_in_place(*_: Any, **__: Any) -> None:
+    """torch has no fake one for such a kernel, and would run it on real tensors as large as the weights."""
+
+
 class Kernels(TorchDispatchMode):
-    """bitsandbytes' kernels by what they allocate: results, and what they need while they run. To be entered after
-    the log, so that it sees both.
+    """Kernels that torch cannot fake, most of them bitsandbytes', by what they allocate: results, and what they
+    need while they run. To be entered after the log, so that it sees both.
 
     They are the CPU's, or CUDA's for a large batch, read in bitsandbytes 0.50. An 8-bit layer finds no outliers in
     its input: how many there are hangs on values that a fake tensor does not have.
@@ -136,6 +140,7 @@ class Kernels(TorchDispatchMode):
         self._known: dict[Any, Any] = {
             kernels.gemm_4bit.default: self._gemm_4bit,
             torch.ops.aten._grouped_mm.default: self._grouped_mm,
+            torch.ops.aten._fused_sgd_.default: _change_in_place,
         }
         if device.kind == "cpu":
             self._known |= {

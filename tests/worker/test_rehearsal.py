@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 
+from core.config import RunConfig
+from core.hardware import Device
 from core.launch import worker_command, worker_environment
 from core.memory.rehearsal import MOST_POINTS, PHASES, Rehearsal
+from core.worker import rehearse as rehearsal
 from core.worker import replay
 from core.worker.storages import StorageLog
 
+SMALL = {
+    "model_type": "llama", "hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "intermediate_size": 512, "vocab_size": 4096, "max_position_embeddings": 1024,
+}  # fmt: skip
 CONFIG = "model: {source: 'starter:storyteller', quantization: nf4}\ndata: {max_length: 128}\n"
 
 
@@ -68,3 +76,20 @@ def test_what_dies_after_the_rehearsal_is_no_part_of_it() -> None:
     del tensor
     assert len(log.events) == num_events
     assert [moment.num_bytes for moment in replay.walk(log)] == [256]
+
+
+@pytest.mark.parametrize(("optimizer", "device"), [("sgd", "cpu"), ("adamw", "cpu"), ("adamw_8bit", "cuda")])
+def test_no_operation_is_done_on_real_tensors(
+    monkeypatch: pytest.MonkeyPatch, optimizer: str, device: Literal["cpu", "cuda"]
+) -> None:
+    """What torch cannot fake it does for real, and takes the memory that the rehearsal is to foretell."""
+
+    def refuse(mode: object, operation: object, *_: object) -> None:
+        raise AssertionError(f"{operation} would be real")
+
+    monkeypatch.setattr("torch._subclasses.fake_tensor.run_fallback_kernel", refuse)
+    for quantization in ("none", "nf4", "int8"):
+        kind = "full" if quantization == "none" else "lora"
+        values = {"method.kind": kind, "model.quantization": quantization, "optim.optimizer": optimizer}
+        where = Device(device, 0, "", 8 << 30, 8 << 30, bf16=device == "cuda", capability=(8, 9))
+        assert rehearsal.rehearse(RunConfig().with_values(values), SMALL, where).num_layers == 2
