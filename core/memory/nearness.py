@@ -68,13 +68,16 @@ def _pair(reached: Mode, bare: Mode, trait: str, value: Any, names: Collection[s
     """Two traced modes that differ in this trait alone, with as many as can be of the traits that are reached."""
     others = {name: getattr(reached, name) for name in TRAITS if getattr(reached, name) != getattr(bare, name)}
     plainest = replace(bare, base="none", tied=False, method="lora32")
+    bases = (bare, replace(bare, base="none", tied=False))
     likest = [
-        _with(one, {name: others[name] for name in kept})
+        (size, base, _with(one, {name: others[name] for name in kept}))
         for size in range(len(others), -1, -1)
         for kept in itertools.combinations(others, size)
-        for one in (bare, replace(bare, base="none", tied=False))
+        for base, one in enumerate(bases)
     ]
-    for without in (*likest, plainest, replace(plainest, device="cuda", bits=16)):
+    if trait == "targets" and bare.base == "int8":  # whose products differ from others most
+        likest.sort(key=lambda one: one[1])
+    for without in (*(one for *_, one in likest), plainest, replace(plainest, device="cuda", bits=16)):
         more = _with(without, {trait: value})
         if more.name in names and without.name in names:
             return more, without
