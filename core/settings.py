@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core import durable, places
 from core.errors import HoneError
+from core.yaml_text import as_text, read_yaml
 
 
 class Settings(BaseModel):
@@ -36,10 +36,10 @@ class Settings(BaseModel):
         """The saved settings, or defaults. A broken file is set aside and never stops the start."""
         path = settings_file()
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+            return cls.model_validate(read_yaml(path.read_text(encoding="utf-8")) or {})
         except OSError:
             return cls()
-        except (ValidationError, yaml.YAMLError, ValueError, RecursionError):
+        except ValueError:  # no YAML, or no settings
             _set_aside(path)
             return cls()
 
@@ -55,11 +55,7 @@ class Settings(BaseModel):
         path = settings_file()
         lines = []
         for name, info in type(self).model_fields.items():
-            value = getattr(self, name)
-            shown = yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True)
-            lines.append(
-                f"# {info.description}\n{name}: {shown.removesuffix(chr(10)).removesuffix(chr(10) + '...')}"
-            )
+            lines.append(f"# {info.description}\n{name}: {as_text(getattr(self, name))}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             durable.write_file(path, "\n".join(lines) + "\n")

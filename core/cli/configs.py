@@ -6,13 +6,12 @@ import argparse
 import json
 from pathlib import Path
 
-import yaml
-
 from core.cli.output import say
 from core.config import RunConfig, field_at
 from core.data.templates import AUTO, template_names
 from core.errors import HoneError
 from core.mistakes import ConfigError, Mistake
+from core.yaml_text import read_yaml
 
 SOURCES = ("model.source", "data.source", "data.holdout_source", "data.template")
 
@@ -62,8 +61,8 @@ def parsed(like: RunConfig, path: str, text: str) -> object:
     if annotation is str:
         return text
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = read_yaml(text)
+    except ValueError:
         raise ConfigError([Mistake(path, f"{text} is no value; quote it if it has special characters.")]) from None
     if not str(annotation).startswith("tuple") or not isinstance(value, str | None):
         return value

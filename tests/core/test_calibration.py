@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from core.models.facts import facts_from_config
 from core.runs import RunStore
 
 GIB = 2**30
+DEFAULTS = RunConfig()
 FACTS = facts_from_config(next(m.config for m in catalogue() if m.name == "meta-llama/Llama-3.2-1B"))
 GPU = Device("cuda", 0, "RTX 9999", 24 * GIB, 20 * GIB, 4 * GIB, bf16=True, capability=(8, 9))
 
@@ -106,9 +108,10 @@ def test_adjusted_parts_add_up(parts: dict[str, int], ratio: float) -> None:
 
 
 def write_run(
-    store: RunStore, *, predicted: int, measured: int, version: str, num_steps: int = 5, words: str = ""
-) -> None:
-    run = store.create(RunConfig(), "one")
+    store: RunStore, *, predicted: int, measured: int, version: str, num_steps: int = 5, words: str = "",
+    config: RunConfig = DEFAULTS,
+) -> None:  # fmt: skip
+    run = store.create(config, "one")
     run.environment_file.write_text(json.dumps({"device": {"name": GPU.name}, "versions": {"hone": version}}))
     writer = EventWriter(run.events_file)
     try:
@@ -123,6 +126,21 @@ def write_run(
         writer.write(Finished(reason="done", step=num_steps, peak_bytes=measured))
     finally:
         writer.close()
+
+
+@pytest.mark.parametrize("values", [
+    {"method.kind": "lora", "model.quantization": "nf4", "data.mapping": {"prompt": "kind: x\n  kind: y"}},
+    {"method.kind": "full", "data.source": "quantization: nf4"},
+    {"method.kind": "lora", "model.source": "a\nmethod:\n  kind: full", "model.quantization": "int8"},
+])  # fmt: skip
+def test_the_past_finds_settings_in_the_config_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.0")
+    store = RunStore(tmp_path)
+    write_run(store, predicted=100, measured=90, version="1.0", config=RunConfig().with_values(values))
+    (one,) = read_past(store.root)
+    assert (one.method, one.quantization) == (values["method.kind"], values.get("model.quantization", "none"))
 
 
 def test_past_runs_are_read_from_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
