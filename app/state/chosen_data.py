@@ -38,6 +38,8 @@ class ChosenData(QObject):
         self.rows: Rows | None = None
         self.report: Report | None = None
         self.error = ""
+        self.apart_error = ""
+        """Why the file to evaluate on cannot be had, once the data has been checked without it."""
         self.opening = ""
         """What goes on with packed or large data before there are rows, such as "Unpacking"."""
         self.opened_share = 0.0
@@ -93,7 +95,7 @@ class ChosenData(QObject):
             self._check()  # rows still being opened are checked once they are there
 
     def _forget(self) -> None:
-        self.rows, self.report, self.error = None, None, ""
+        self.rows, self.report, self.error, self.apart_error = None, None, "", ""
 
     def _open(self) -> None:
         self._drop()
@@ -133,8 +135,8 @@ class ChosenData(QObject):
             self.checked_share = share
             self.changed.emit()
 
-    def _checked(self, report: Report) -> None:
-        self.report = report
+    def _checked(self, found: tuple[Report, str]) -> None:
+        self.report, self.apart_error = found
         self.changed.emit()
 
     def _failed(self, error: HoneError) -> None:
@@ -175,14 +177,14 @@ def _open(data: DataSection, seed: int, tell: Callable[[str], None], ticket: Tic
     return rows_of(data, seed, told)
 
 
-def _check(config: RunConfig, is_large: bool, ticket: Ticket) -> Report:
-    """The report; while the file to evaluate on cannot be had, which the Split tab says, one on the data alone."""
+def _check(config: RunConfig, is_large: bool, ticket: Ticket) -> tuple[Report, str]:
+    """The report. While the file to evaluate on cannot be had, one on the data alone, and why."""
     from core.data.apart import check_apart, check_run
 
     check = check_apart if is_large else check_run
     try:
-        return check(config, ticket.report)
+        return check(config, ticket.report), ""
     except HoneError as error:
         if error.path != "data.holdout_source":
             raise
-        return check(config.with_value("data.holdout_source", ""), ticket.report)
+        return check(config.with_value("data.holdout_source", ""), ticket.report), error.message

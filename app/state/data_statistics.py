@@ -44,8 +44,7 @@ class DataStatistics(QObject):
 
     @property
     def statistics(self) -> Statistics | None:
-        found = self._survey.survey
-        return found.statistics if found is not None else None
+        return self._survey.survey
 
     @property
     def share(self) -> float:

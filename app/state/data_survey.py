@@ -1,4 +1,4 @@
-"""What the chosen data is made of and how its rows part: read once for all who show it, when one of them asks."""
+"""What the chosen data is made of: read once, when it is asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.errors import HoneError
 
 if TYPE_CHECKING:
     from core.data.rows import Rows
-    from core.data.survey import Survey
+    from core.data.statistics import Statistics
 
 
 class DataSurvey(QObject):
@@ -29,7 +29,7 @@ class DataSurvey(QObject):
         self._is_wanted = False
         self._rows: Rows | None = None
         self._ticket: Ticket | None = None
-        self.survey: Survey | None = None
+        self.survey: Statistics | None = None
         self.share = 0.0
         """How much has been read, while there is no survey yet."""
         self.error = ""
@@ -50,7 +50,7 @@ class DataSurvey(QObject):
         self._ticket = self._background.run_long(self, work, self._take, self._fail, self._tell)
         self.changed.emit()
 
-    def _take(self, survey: Survey) -> None:
+    def _take(self, survey: Statistics) -> None:
         self._ticket, self.survey = None, survey
         self.changed.emit()
 
@@ -63,7 +63,7 @@ class DataSurvey(QObject):
         self.changed.emit()
 
 
-def _survey(config: RunConfig, is_large: bool, ticket: Ticket) -> Survey:
+def _survey(config: RunConfig, is_large: bool, ticket: Ticket) -> Statistics:
     from core.data.apart import survey_apart
     from core.data.survey import survey
 

@@ -29,7 +29,7 @@ def show_stats(options: argparse.Namespace) -> int:
             found = statistics(data.source, data.more, seed=seed, meaning=Meaning.of(data), personal=True,
                                progress=progress)  # fmt: skip
         else:
-            found = survey(config, progress).statistics
+            found = survey(config, progress)
     finally:
         line.clear()
     counted = count_tokens(options, config) if options.model or options.sample else None

@@ -15,7 +15,8 @@ from core.config import RunConfig
 from core.data.check import check
 from core.data.report import Report
 from core.data.source import wrong
-from core.data.survey import Survey, kept_survey, survey
+from core.data.statistics import Statistics
+from core.data.survey import kept_survey, survey
 from core.errors import HoneError
 from core.events import Failed, Progress, decode, encode
 from core.launch import worker_environment, worker_python
@@ -31,7 +32,7 @@ def check_apart(config: RunConfig, progress: Callable[[int, int], None]) -> Repo
     return Report.model_validate_json(_ask("check", config, progress))
 
 
-def survey_apart(config: RunConfig, progress: Callable[[int, int], None]) -> Survey:
+def survey_apart(config: RunConfig, progress: Callable[[int, int], None]) -> Statistics:
     """The survey of a run's data, made in a process of its own where it is not kept. Raises HoneError."""
     if (found := kept_survey(config)) is not None:
         return found
@@ -85,7 +86,7 @@ def main(job: str) -> int:
     except HoneError as error:
         say(encode(Failed(message=error.message, path=error.path)))
         return 1
-    say((found.statistics if isinstance(found, Survey) else found).model_dump_json().encode() + b"\n")
+    say(found.model_dump_json().encode() + b"\n")
     return 0
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core import durable
-from core.data.check import ROWS_PER_PROGRESS, Progress, Reading
-from core.data.judgement import Judgement
+from core.data.check import read_run
+from core.data.judgement import Judgement, judge
 from core.data.kinds import policy_of
 from core.data.listing import Listing
+from core.data.reading import ROWS_PER_PROGRESS, Progress
 from core.data.run_rows import RunRows
 from core.errors import HoneError
 from core.sections import DataSection
@@ -36,15 +37,12 @@ class Flaw(NamedTuple):
 
 
 def find_flaws(data: DataSection, seed: int, progress: Progress | None = None) -> Iterator[Flaw]:
-    """All that reading the rows tells of them, in their order; they are read twice."""
+    """All that reading the rows tells of them, in their order; they are read again for the words."""
     rows = RunRows.of(data, seed).once()
-    reading = Reading(rows, data)
-    for number, row in enumerate(rows):
-        if progress and number % ROWS_PER_PROGRESS == 0:
-            progress(number, 2 * len(rows))
-        reading.add(row)
-    marks, judgement = reading.judged(seed)
-    yield from flaws_of(rows, Listing(rows, marks, judgement), judgement, progress)
+    first = (lambda done, total: progress(done, 2 * total)) if progress else None
+    reading = read_run(rows, data, seed, first)
+    judgement = judge(reading.marks, reading.known, data, seed)
+    yield from flaws_of(rows, Listing(rows, reading.marks, judgement), judgement, progress)
 
 
 def flaws_of(

@@ -30,6 +30,7 @@ from core.sections import DataSection
 
 Numbers = NDArray[np.int64]
 """Numbers of rows, counted from 0, in order."""
+MOST_ASKED = 100
 
 
 @dataclass(eq=False)
@@ -47,6 +48,8 @@ class Judgement:
     """Rows left out, by kind; a row counts once, under the first kind that left it out."""
     stop: tuple[str, int] | None = None
     """The first kind whose policy is to stop, and the first row of it."""
+    asked: tuple[int, ...] = ()
+    """The first hundred of the rows that are held out, in the order in which a run evaluates on them."""
 
     @property
     def num_trained(self) -> int:
@@ -72,6 +75,7 @@ def judge(marks: Marks, known: Mapping[str, Numbers], data: DataSection, seed: i
                 court.decide(kind, *court.alike(kind))
             else:
                 court.decide(kind, known.get(kind))
+    court.order(seed)
     return court.judgement
 
 
@@ -138,6 +142,13 @@ class _Court:
         where = places(marks.keys[used], seed)
         strata = marks.strata[used] if self._data.stratify_by else None
         now.is_held[used] = held_out(where, self._data.holdout, strata)
+
+    def order(self, seed: int) -> None:
+        """Say which of the rows held out come first: by their own content, whatever put them there."""
+        now = self.judgement
+        held = np.flatnonzero(now.is_used & now.is_held)
+        first = np.argsort(places(self._marks.contents[held], seed), kind="stable")[:MOST_ASKED]
+        now.asked = tuple(held[first].tolist())
 
     def leaks(self) -> tuple[Numbers, Numbers]:
         """Held-out rows whose prompt is trained too, and for each the first such row."""

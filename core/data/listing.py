@@ -22,7 +22,7 @@ from core.data.kinds import (
     policy_of,
 )
 from core.data.marks import Marks, oddity_in_words
-from core.data.report import Findings, Listed
+from core.data.report import Findings, Listed, Split
 from core.data.row import Problem, Row
 from core.data.run_rows import RunRows
 
@@ -127,4 +127,16 @@ class Listing:
             actions=now.actions,
             skipped=dict(Counter(now.skipped).most_common()),
             stop=self.stop_in_words(),
+            split=split_of(now),
         )
+
+
+def split_of(judgement: Judgement) -> Split:
+    """How many rows a judgement puts on each side, and which are asked first."""
+    num_used = judgement.num_trained + judgement.num_held
+    return Split(
+        num_trained=judgement.num_trained,
+        num_held=judgement.num_held,
+        num_left=len(judgement.is_used) - num_used,
+        asked=judgement.asked,
+    )

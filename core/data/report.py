@@ -33,6 +33,19 @@ class Listed(BaseModel):
     reason: str
 
 
+class Split(BaseModel):
+    """How the rows part, counted as a run sees them: those that a weight shows again each time."""
+
+    model_config = ConfigDict(frozen=True)
+
+    num_trained: int = 0
+    num_held: int = 0
+    num_left: int = 0
+    """Rows left out: they cannot be used, or a policy says so."""
+    asked: tuple[int, ...] = ()
+    """Numbers of the first hundred rows held out, from 0, in the order in which a run evaluates on them."""
+
+
 class Findings(BaseModel):
     """Which rows are wrong or odd, and what a run does with them; see core.data.kinds."""
 
@@ -61,6 +74,7 @@ class Findings(BaseModel):
     """How many rows are left out because of each kind; a row counts once."""
     stop: str = ""
     """Why the run would stop before it begins, in a sentence; empty when it would not."""
+    split: Split = Split()
 
     @property
     def trained_share(self) -> float:

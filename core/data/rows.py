@@ -112,11 +112,6 @@ class Rows(Sequence["Row | Problem"]):
         found._count()
         return found
 
-    def is_repeat(self, number: int) -> bool:
-        """Whether a row is there because of a weight, after it was seen before."""
-        part, place = self._find(number)
-        return part.order is not None and place > 0 and part.number(place) == part.number(place - 1)
-
     def once(self) -> Rows:
         """The same without repeats: rows that a weight shows several times are there once, the others not."""
         found = copy.copy(self)
@@ -125,6 +120,16 @@ class Rows(Sequence["Row | Problem"]):
         ]
         found._count()
         return found
+
+    def once_numbers(self) -> NDArray[np.int64]:
+        """For each row its number in `once`. Shape [rows]."""
+        found, start = [np.zeros(0, np.int64)], 0
+        for part in self._parts:
+            order = np.arange(len(part)) if part.order is None else part.order
+            numbers, of_row = np.unique(order, return_inverse=True)
+            found.append(of_row + start)
+            start += len(numbers)
+        return np.concatenate(found)
 
     def seen_at(self, number: int) -> int:
         """Where the row that is this number of `once` is first seen, as reports count rows once."""

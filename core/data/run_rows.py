@@ -6,6 +6,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.config import DataSection
 from core.data.mapping import Meaning
 from core.data.pace import Told, unheard
@@ -46,6 +49,11 @@ class RunRows(Sequence["Row | Problem"]):
     def once(self) -> RunRows:
         """The same without repeats: rows that a weight shows several times are there once."""
         return RunRows(self.data.once(), self.apart, self._apart_name)
+
+    def once_numbers(self) -> NDArray[np.int64]:
+        """For each row its number in `once`. Shape [rows]."""
+        own = self.data.once_numbers()
+        return np.concatenate([own, np.arange(len(self) - len(own)) + own.max(initial=-1) + 1])
 
     def file_of(self, number: int) -> str:
         """The name of the file that a row is in, where there are several."""

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -33,6 +34,19 @@ def hold(folder: Path) -> bool:
     except OSError:  # it went at this very moment, or is not ours to write
         return (folder / MARK).is_file()
     return True
+
+
+def keep(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Put a folder on the shelf, whole or not at all; `fill` writes into it, and MARK last. Raises OSError."""
+    staged = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
+    try:
+        staged.mkdir(parents=True)
+        fill(staged)
+        shutil.rmtree(folder, ignore_errors=True)
+        staged.rename(folder)
+        sweep(folder.parent, most_bytes(folder.parent))
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def is_used(folder: Path) -> bool:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from core.data.check import ROWS_PER_PROGRESS, spread
+from core.data.check import spread
 from core.data.mapping import Meaning
 from core.data.personal import PersonalKind, find_personal
+from core.data.reading import ROWS_PER_PROGRESS
 from core.data.report import Spread
 from core.data.row import Format, Problem, Row
 from core.data.rows import NO_MEANING, open_rows

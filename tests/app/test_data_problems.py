@@ -7,7 +7,7 @@ import json
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
-from app.pages.new_run.data_tabs import PROBLEMS, DataTabs
+from app.pages.new_run.data_tabs import PROBLEMS, SPLIT, DataTabs
 from app.pages.new_run.findings import findings
 from app.pages.new_run.problems_tab import ProblemsTab
 from app.state.chosen_data import ChosenData
@@ -165,6 +165,9 @@ def test_what_only_the_model_tells_has_lines_a_policy_and_stands_in_the_plan(bac
         draft.set("data.on_long", "skip")
         qtbot.waitUntil(lambda: preview.findings.skipped == {LONG: 6}, timeout=WAIT_MS)
         assert lengths.findings.num_used == 54
+        tabs.tabs.choose(SPLIT)
+        assert tabs.split._sides.split.num_left == 6 and "6 rows are left out" in tabs.split.left.text()
+        assert not tabs.split.doubt.text(), "what the tokens tell is in these figures"
         export, said = ProblemExport(draft, preview, background), []
         export.said.connect(lambda words, failed: said.append((words, failed)))
         export.start(target)

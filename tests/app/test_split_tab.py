@@ -8,9 +8,10 @@ import pytest
 
 from app.pages.new_run.split_tab import SplitTab
 from app.state.chosen_data import ChosenData
+from app.state.chosen_model import ChosenModel
 from app.state.data_columns import DataColumns
-from app.state.data_survey import DataSurvey
 from app.state.draft import Draft
+from app.state.preview import Preview
 from app.state.row_reader import RowReader
 from app.state.split_sides import SplitSides
 from core.config import RunConfig
@@ -28,7 +29,8 @@ def tab(tmp_path, background, theme, qtbot) -> SplitTab:
     path.write_text("\n".join(map(json.dumps, rows)))
     draft = Draft(RunConfig().with_values({"data.source": str(path), "data.holdout": 0.2}))
     data = ChosenData(draft, background)
-    reader, sides = RowReader(data, background), SplitSides(draft, DataSurvey(draft, data, background), background)
+    preview = Preview(draft, ChosenModel(draft, background), data)
+    reader, sides = RowReader(data, background), SplitSides(data, preview)
     tab = SplitTab(draft, data, DataColumns(data, background), sides, reader, theme)
     qtbot.addWidget(tab)
     tab.resize(600, 270)
@@ -50,10 +52,24 @@ def counted(tab: SplitTab, qtbot, words: str) -> None:
 def test_both_sides_are_counted_and_follow_the_share(tab, qtbot):
     split = tab._sides.split
     assert f"{split.num_trained} rows are trained, {split.num_held} are held out" in tab.counts.text()
-    assert tab.bar.share == split.num_held / 100 and list(tab.list.numbers) == sorted(split.first)
+    assert tab.bar.share == split.num_held / 100 and list(tab.list.numbers) == sorted(split.asked)
     qtbot.waitUntil(lambda: tab._line(tab.list.numbers[0]) is not None, timeout=WAIT_MS)
     tab._draft.set("data.holdout", 0.5)
     qtbot.waitUntil(lambda: tab._sides.split is not None and tab._sides.split.num_held > 30, timeout=WAIT_MS)
+
+
+def test_only_rows_that_are_used_are_on_a_side_and_the_others_lead_to_their_reasons(tab, qtbot):
+    draft = tab._draft
+    before = tab._sides.split
+    assert (before.num_left, tab.left.isHidden()) == (0, True)
+    draft.set("data.on_conflict", "skip")  # five prompts are there twice, with other answers
+    qtbot.waitUntil(lambda: tab._sides.split.num_left == 5, timeout=WAIT_MS)
+    split = tab._sides.split
+    assert split.num_trained + split.num_held == 95 and tab.left.text() == "5 rows are left out: see why"
+    assert f"{split.num_trained} rows are trained" in tab.counts.text()
+    with qtbot.waitSignal(tab.reasons_wanted):
+        tab.left.click()
+    assert "are counted once its tokenizer is here" in tab.doubt.text(), "no model is chosen in this test"
 
 
 def test_leaks_are_stated(tab, qtbot):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import psutil
 import pytest
 
+from core import places
 from core.config import RunConfig
 from core.data.apart import check_apart, check_run
 from core.errors import HoneError
@@ -29,6 +31,8 @@ def test_it_finds_what_a_check_at_hand_finds(many: Path) -> None:
     told: list[tuple[int, int]] = []
     report = check_apart(config_of(many), lambda done, total: told.append((done, total)))
     assert report == check_run(config_of(many))
+    shutil.rmtree(places.cache_folder())
+    assert report == check_run(config_of(many)), "what was kept is what is read"
     assert (report.num_rows, report.num_skipped, report.num_duplicates) == (5001, 1, 10)
     assert told == [(0, 5001), (2000, 5001), (4000, 5001)]
 

@@ -76,6 +76,7 @@ def test_progress_is_told_and_can_cancel(tmp_path):
         if done:
             raise KeyboardInterrupt
 
+    source = write(tmp_path, [pair(str(i)) for i in range(5001)])  # what was read before is kept
     with pytest.raises(KeyboardInterrupt):
         check(DataSection(source=source), 0, cancel)
 

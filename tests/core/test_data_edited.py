@@ -47,13 +47,8 @@ def test_edited_rows_are_those_that_opening_anew_gives(tmp_path: Path, more: tup
 def test_repeats_are_told_from_first_sights(tmp_path: Path):
     a, b = written(tmp_path / "a.jsonl", 2), written(tmp_path / "b.jsonl", 3)
     mixed = open_rows(a, (f"2*{b}",))
-    assert [mixed.is_repeat(number) for number in range(len(mixed))] == [False] * 3 + [
-        True,
-        False,
-        True,
-        False,
-        True,
-    ]
+    assert mixed.once_numbers().tolist() == [0, 1, 2, 2, 3, 3, 4, 4]
+    assert [mixed.seen_at(number) for number in range(len(mixed.once()))] == [0, 1, 2, 4, 6]
 
 
 def test_the_command_line_looks_through_the_data_once(tmp_path: Path, capsys, monkeypatch):

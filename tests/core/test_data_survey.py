@@ -1,4 +1,4 @@
-"""Figures and sides of a dataset: found in one reading, the same as each by itself, and kept by content."""
+"""Figures of a dataset: kept by content, and made anew for any other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from core import places
@@ -15,8 +14,7 @@ from core.data import shelf, survey
 from core.data.apart import survey_apart
 from core.data.edits import exclude
 from core.data.rows import rows_of
-from core.data.sides import find_sides
-from core.data.statistics import statistics
+from core.data.statistics import Statistics, statistics
 from core.errors import HoneError
 
 
@@ -40,23 +38,16 @@ def config_of(tmp_path: Path, **more: Any) -> RunConfig:
     )
 
 
-def equal(one: survey.Survey, two: survey.Survey) -> bool:
-    arrays = zip(vars(one.sides).values(), vars(two.sides).values(), strict=True)
-    return one.statistics == two.statistics and all(np.array_equal(a, b) for a, b in arrays)
-
-
 def heard(done: int, total: int) -> None:
     assert 0 <= done <= total
 
 
-def test_one_reading_finds_what_two_did(tmp_path: Path) -> None:
+def test_rows_count_once_however_often_a_weight_shows_them(tmp_path: Path) -> None:
     config = config_of(tmp_path, stratify_by="kind")
     found = survey.survey(config, heard)
     data, seed = config.data, config.runtime.seed
-    assert found.statistics == statistics(data.source, data.more, seed=seed)
-    sides = find_sides(rows_of(data, seed))
-    assert found.sides.split(0.2, seed, is_stratified=True) == sides.split(0.2, seed, is_stratified=True)
-    assert found.statistics.num_rows < len(rows_of(data, seed))
+    assert found == statistics(data.source, data.more, seed=seed)
+    assert found.num_rows < len(rows_of(data, seed))
 
 
 def test_it_is_kept_by_content_and_made_anew_for_any_other(
@@ -66,13 +57,13 @@ def test_it_is_kept_by_content_and_made_anew_for_any_other(
     first, read = survey.survey(config, heard), list[str]()
     look = survey.look_through
 
-    def counted(*given: Any) -> survey.Survey:
+    def counted(*given: Any) -> Statistics:
         read.append("read")
         return look(*given)
 
     monkeypatch.setattr(survey, "look_through", counted)
     Path(config.data.source).touch()
-    assert equal(survey.survey(config, heard), first) and not read
+    assert survey.survey(config, heard) == first and not read
     for changed in (
         config.with_value("runtime.seed", 7),
         config.with_value("data.group_by", "kind"),
@@ -82,22 +73,21 @@ def test_it_is_kept_by_content_and_made_anew_for_any_other(
         assert read == ["read"]
         read.clear()
     exclude(config.data.source, [1])
-    assert survey.survey(config, heard).statistics.num_used == first.statistics.num_used - 1 and read
+    assert survey.survey(config, heard).num_used == first.num_used - 1 and read
 
 
-@pytest.mark.parametrize("name", [shelf.MARK, survey.SIDES])
-def test_what_is_kept_and_torn_is_made_anew(tmp_path: Path, name: str) -> None:
+def test_what_is_kept_and_torn_is_made_anew(tmp_path: Path) -> None:
     config = config_of(tmp_path)
     first = survey.survey(config, heard)
-    (kept,) = (places.cache_folder() / "data").glob(f"*/{name}")
+    (kept,) = (places.cache_folder() / "data").glob(f"*/{shelf.MARK}")
     kept.write_bytes(kept.read_bytes()[:-40])
-    assert equal(survey.survey(config, heard), first) and equal(survey.survey(config, heard), first)
+    assert survey.survey(config, heard) == first and survey.survey(config, heard) == first
 
 
 def test_a_process_of_its_own_finds_the_same_and_hands_on_mistakes(tmp_path: Path) -> None:
     config, told = config_of(tmp_path), list[int]()
     found = survey_apart(config, lambda done, total: told.append(total))
-    assert told and equal(found, survey.survey(config, heard))
+    assert told and found == survey.survey(config, heard)
     Path(config.data.source).unlink()
     with pytest.raises(HoneError, match="does not exist"):
         survey_apart(config, heard)

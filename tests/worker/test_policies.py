@@ -67,6 +67,12 @@ def test_training_finds_and_leaves_out_what_the_check_does(data, settings):
     assert trained.account.skipped == report.skipped
     assert dict(trained.account.actions) == dict(report.actions)
     assert (trained.num_rows, trained.num_eval_rows) == (report.num_trained, report.num_held)
+    split = report.split
+    assert (split.num_trained, split.num_held) == (trained.num_rows, trained.num_eval_rows)
+    assert split.num_left == sum(report.skipped.values()) == trained.num_skipped_rows
+    for place, number in enumerate(split.asked[:5]):
+        (text,) = texts(trained, trained.held_out[place : place + 1])
+        assert rows()[number]["prompt"] in text, "in the order in which the run asks them"
     assert report.num_used + sum(report.skipped.values()) == report.num_rows
     assert {"empty message", "empty answer", "missing field", "invalid JSON"} == set(report.reasons)
     assert report.num_usable == report.num_rows - 4

@@ -69,7 +69,7 @@ class DataTabs(QWidget):
         self._make_mapping = lambda: MappingTab(draft, data, self.columns, theme)
         self._mapping: MappingTab | None = None
         survey = DataSurvey(draft, data, background)
-        sides = SplitSides(draft, survey, background)
+        sides = SplitSides(data, preview)
         self._make_split = lambda: SplitTab(draft, data, self.columns, sides, reader, theme)
         self._split: SplitTab | None = None
         statistics = DataStatistics(draft, survey, lengths, background)
@@ -108,6 +108,7 @@ class DataTabs(QWidget):
             self._split = self._make_split()
             self._split.opened.connect(self.show_row)
             self._split.leaks_wanted.connect(self._show_leaks)
+            self._split.reasons_wanted.connect(lambda: self.tabs.choose(PROBLEMS))
             self._add(self._split)
         return self._split
 

@@ -1,4 +1,5 @@
-"""Which rows are kept aside to evaluate on: by share, by a column, or a file of their own; and how many."""
+"""Which rows are kept aside to evaluate on: by share, by a column, or a file of their own; how many those are, and
+how many a run trains on and leaves out."""
 
 from __future__ import annotations
 
@@ -24,7 +25,6 @@ from app.widgets.label import ElidedLabel, Label, set_tooltip
 from app.widgets.row_list import Line, RowList
 from app.widgets.share_bar import ShareBar
 from core.config import RunConfig, field_at
-from core.data.kinds import LEAKED
 from core.figures import whole
 
 NARROW, WIDE = 150, 300
@@ -38,6 +38,8 @@ class SplitTab(QWidget):
 
     opened = Signal(int)
     leaks_wanted = Signal()
+    reasons_wanted = Signal()
+    """Why rows are left out."""
 
     def __init__(
         self,
@@ -69,6 +71,9 @@ class SplitTab(QWidget):
         self.bar = ShareBar(theme)
         self.counts = Label("", wrap=True)
         self.error = Label("", "error", wrap=True)
+        self.left = Button("", "link")
+        self.left.clicked.connect(lambda: self.reasons_wanted.emit())
+        self.doubt = Label("", "small", wrap=True)
         self.leak = Button("", "link")
         self.leak.clicked.connect(lambda: self.leaks_wanted.emit())
         self.caption = ElidedLabel("", "small")
@@ -112,7 +117,9 @@ class SplitTab(QWidget):
         right.addWidget(self.counts)
         right.addWidget(self.bar)
         right.addWidget(self.error)
+        right.addWidget(self.left, 0, Qt.AlignmentFlag.AlignLeft)
         right.addWidget(self.leak, 0, Qt.AlignmentFlag.AlignLeft)
+        right.addWidget(self.doubt)
         right.addWidget(self.caption)
         right.addWidget(self.list, 1)
         row = QHBoxLayout(self)
@@ -172,22 +179,26 @@ class SplitTab(QWidget):
             combo.pick(chosen)
 
     def _show_split(self) -> None:
-        split, report = self._sides.split, self._data.report
+        split = self._sides.split
         if self._sides.error:
             self._say_wrong(self._sides.error)
         self.bar.setVisible(split is not None)
-        num_leaks = report.remark_counts.get(LEAKED, 0) if report is not None else 0
+        self.doubt.setText(self._sides.doubt)
+        self.doubt.setVisible(bool(self._sides.doubt))
+        num_left, num_leaks = (split.num_left, self._sides.num_leaks) if split is not None else (0, 0)
+        self.left.setText(f"{whole(num_left)} {'row is' if num_left == 1 else 'rows are'} left out: see why")
+        self.left.setVisible(num_left > 0)
         self.leak.setText(f"{whole(num_leaks)} held-out rows have prompts that are trained too")
         self.leak.setVisible(num_leaks > 0)
-        self.list.show_numbers(sorted(split.first) if split is not None else [])
-        self.caption.setVisible(split is not None and bool(split.first))
+        num_rows = len(self._data.rows) if self._data.rows is not None else 0
+        asked = sorted(number for number in split.asked if number < num_rows) if split is not None else []
+        self.list.show_numbers(asked)
+        self.caption.setVisible(bool(asked))
         if split is None:
             self.counts.setText("" if self._sides.error else f"Counting … {self._sides.share:.0%}")
             return
-        is_all = len(split.first) == split.num_held
-        self.caption.setText(
-            "Held-out rows" if is_all else f"Held-out rows: the {len(split.first)} that come first"
-        )
+        is_all = len(asked) == split.num_held
+        self.caption.setText("Held-out rows" if is_all else f"Held-out rows: the {len(asked)} that come first")
         total = max(1, split.num_trained + split.num_held)
         self.bar.show_share(split.num_held / total)
         held = f"{whole(split.num_held)} are held out ({split.num_held / total:.1%})"
