@@ -19,8 +19,8 @@ from core.data.split import HELD, TRAINED, digest, key
 
 MARKS = ("lines", "keys", "contents", "prompts", "answers", "verdicts", "strata")
 GOOD, BAD, PAIR = 1, 2, 3
-PLAIN = ["", None]
-"""What stands beside the content of most rows: no tools and no verdict."""
+PLAINLY = bytes(ord(" ") if chr(n).isspace() else n for n in range(128)).lower() + bytes(range(128, 256))
+"""Each byte of ASCII in small letters, and every kind of blank as a space."""
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 MISREAD = re.compile("\ufffd|â€[™œ\x9d“”]|Ã[©¨¤¶¼Ÿ±]")
 """A character that was lost, or one of UTF-8 that was read as Western European."""
@@ -76,13 +76,9 @@ def marks_of(row: Row | Problem) -> tuple[int, ...]:
     if isinstance(row, Problem):
         return row.line, 0, 0, -1, 0, 0, 0
     own = key(row)
-    beside = [one.more for one in row.spoken if one.more]
-    others = [[one.role, one.content] for one in (*row.chosen, *row.rejected)]
-    beside = [*others, *beside, row.tools, row.label]
-    is_plain = not row.group and own >= 0 and beside == PLAIN
-    content = own if is_plain else digest([[[m.role, m.content] for m in row.messages], row.text, beside])
+    content = own if own >= 0 and _is_plain(row) else _content(row)
     if row.chosen:
-        asked, answered, verdict = row.messages, [*map(_said, row.chosen), "", *map(_said, row.rejected)], PAIR
+        asked, answered, verdict = row.messages, [*map(_said, row.chosen), b"", *map(_said, row.rejected)], PAIR
     else:
         asked, verdict = row.messages[:-1], 0 if row.label is None else GOOD if row.label else BAD
         answered = [_said(row.messages[-1])] if row.messages else [plain(row.text)]
@@ -90,12 +86,24 @@ def marks_of(row: Row | Problem) -> tuple[int, ...]:
     return row.line, own, content, prompt, _digest(answered), verdict, digest(row.stratum) if row.stratum else 0
 
 
+def _is_plain(row: Row) -> bool:
+    """Whether the row is no more than its messages or its text, so that its key stands for all of it."""
+    return not (row.group or row.chosen or row.tools or row.label is not None or any(m.more for m in row.messages))
+
+
+def _content(row: Row) -> int:
+    others = [[one.role, one.content] for one in (*row.chosen, *row.rejected)]
+    beside = [*others, *(one.more for one in row.spoken if one.more), row.tools, row.label]
+    return digest([[[m.role, m.content] for m in row.messages], row.text, beside])
+
+
 def oddities(row: Row, is_personal_sought: bool = False) -> list[str]:
     """The kinds of characters and of personal data in a row that a person should know of."""
     texts, found = row.texts, []
-    if any(MISREAD.search(text) for text in texts if not text.isascii()):
+    together = "\n".join(texts)
+    if not together.isascii() and MISREAD.search(together):
         found.append(ENCODING)
-    if any(CONTROLS.search(text) for text in texts):
+    if CONTROLS.search(together):
         found.append(CONTROL)
     if is_personal_sought:
         found += dict.fromkeys(kind for text in texts for kind, _ in find_personal(text))
@@ -127,18 +135,20 @@ def without_controls(row: Row) -> Row:
     )  # fmt: skip
 
 
-def plain(text: str) -> str:
+def plain(text: str) -> bytes:
     """Text without what two writers of the same might differ in: case, width of letters, spaces."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return " ".join(text.casefold().split())
+        return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).encode(errors="replace")
+    found = text.encode().translate(PLAINLY)  # a quarter of the time that words take, apart and together again
+    while b"  " in found:
+        found = found.replace(b"  ", b" ")
+    return found.strip(b" ")
 
 
-def _said(message: Message) -> str:
-    return plain(message.content) + message.more
+def _said(message: Message) -> bytes:
+    return plain(message.content) + message.more.encode(errors="replace")
 
 
-def _digest(texts: list[str]) -> int:
+def _digest(texts: list[bytes]) -> int:
     """A number from 0 to 2**63 - 1 that stands for these texts."""
-    joined = "\0".join(texts).encode(errors="replace")
-    return int.from_bytes(hashlib.blake2b(joined, digest_size=8).digest(), "big") >> 1
+    return int.from_bytes(hashlib.blake2b(b"\0".join(texts), digest_size=8).digest(), "big") >> 1

@@ -164,6 +164,8 @@ def _message(item: Any, number: int) -> Message:
 
 def _more(item: dict[str, Any], calls: list[dict[str, Any]]) -> str:
     """What a template may want beside the content, as JSON; empty for nothing."""
+    if len(item) == 2 and not calls:  # role and content, as nearly all are
+        return ""
     found: dict[str, Any] = {name: item[name] for name in BESIDE if isinstance(item.get(name), str)}
     reasoning = next((item[name] for name in REASONING if isinstance(item.get(name), str) and item[name]), "")
     if reasoning:

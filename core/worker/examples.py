@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -93,9 +93,8 @@ class Text(NamedTuple):
 
 
 class Encoder:
-    """Turns rows into examples. A bad row raises nothing: it is counted in `skipped` under its reason.
+    """Turns rows into sequences. A bad row raises nothing: it is counted in `skipped` under its reason.
 
-    `in_pieces` splits long conversations where they would otherwise be cut; raw text is always split.
     `cuts_controls` takes control characters out of what is rendered; `is_personal_sought` is for who looks at rows
     besides.
     """
@@ -105,10 +104,8 @@ class Encoder:
         tokenizer: PreTrainedTokenizerBase,
         template: ChatTemplate,
         *,
-        max_length: int,
         train_on: TrainOn,
         roles: Sequence[str] = ("assistant",),
-        in_pieces: bool = False,
         cuts_controls: bool = False,
         is_personal_sought: bool = False,
     ) -> None:
@@ -126,28 +123,13 @@ class Encoder:
         self._rust.no_padding()
         self._bytes = BytePlaces.of(self._rust)
         self._template = template
-        self._max_length = max_length
         self._train_on: TrainOn = train_on
         self._roles = tuple(roles)
-        self._in_pieces = in_pieces
         self._cuts_controls = cuts_controls
         self.is_personal_sought = is_personal_sought
         added = tokenizer.added_tokens_decoder.items()
         self.special = frozenset(tokenizer.all_special_ids) | {number for number, one in added if one.special}
         self.skipped: Counter[str] = Counter()
-        self.num_cut = 0
-        self.num_unrolled = 0
-        self.learns_to_stop = False
-
-    def encode(self, rows: Sequence[Row | Problem]) -> list[list[Example]]:
-        """For each row its examples: mostly one; several for a long text; none when the row is skipped."""
-        found = []
-        for outcome in self.read(rows):
-            kept = [piece for one in outcome.sequences for piece in self._fit(one.example)]
-            if outcome.sequences and not kept:
-                self.skipped[NOTHING_LEFT] += 1
-            found.append(kept)
-        return found
 
     def read(self, rows: Sequence[Row | Problem]) -> list[Outcome]:
         """What becomes of each row, before it is cut to any length."""
@@ -173,36 +155,24 @@ class Encoder:
         """What becomes of rows whose texts are these, in these tokens."""
         found, left = [], iter(encodings)
         for texts in rendered:
-            if isinstance(texts, str):
-                found.append(Outcome([], texts))
-                self.skipped[texts] += 1
-                continue
-            masked = [self._masked(text, next(left)) for text in texts]
-            if refused := self._refusal(masked):
-                self.skipped[refused] += 1
-                found.append(Outcome([], refused))
-                continue
-            kept = [
-                one._replace(part=part)
-                for part, one in enumerate(masked)
-                if one is not None and any(end > begin for begin, end in one.spans)
-            ]
-            remarks = texts[0].rendered.remarks
-            if any(not self._ends_well(one) for one in kept):
-                remarks = (*remarks, NO_END)
-            is_unrolled = len(texts) > 1 and not texts[0].name
-            self.num_unrolled += is_unrolled
-            self.learns_to_stop = self.learns_to_stop or any(self._stops(one) for one in kept)
-            found.append(Outcome(kept, "", (*remarks, UNROLLED) if is_unrolled else remarks))
+            outcome = Outcome([], texts) if isinstance(texts, str) else self._outcome(texts, left)
+            if outcome.refused:
+                self.skipped[outcome.refused] += 1
+            found.append(outcome)
         return found
 
-    @staticmethod
-    def _refusal(masked: list[Encoded | None]) -> str:
+    def _outcome(self, texts: list[Text], encodings: Iterator[Encoding]) -> Outcome:
+        masked = [self._masked(text, next(encodings), part) for part, text in enumerate(texts)]
         if None in masked:
-            return UNCLEAR
-        if all(end <= begin for one in masked if one for begin, end in one.spans):
-            return NOTHING_LEFT
-        return ""
+            return Outcome([], UNCLEAR)
+        kept = [one for one in masked if one and any(end > begin for begin, end in one.spans)]
+        if not kept:
+            return Outcome([], NOTHING_LEFT)
+        remarks = texts[0].rendered.remarks
+        if not all(map(self._ends_well, kept)):
+            remarks = (*remarks, NO_END)
+        is_unrolled = len(texts) > 1 and not texts[0].name
+        return Outcome(kept, "", (*remarks, UNROLLED) if is_unrolled else remarks)
 
     def _render(self, row: Row | Problem) -> list[Text] | str:
         if isinstance(row, Problem):
@@ -232,13 +202,13 @@ class Encoder:
         parts = self._template.render(conversation, train_on, tools=row.tools, first=len(row.messages))
         return [Text(part, False, name) for part in parts]
 
-    def _masked(self, text: Text, encoding: Encoding) -> Encoded | None:
+    def _masked(self, text: Text, encoding: Encoding, part: int) -> Encoded | None:
         """Tokens and trained ranges of a text; None when a range begins or ends inside a token."""
         tokens = encoding.ids
         if text.is_raw:
             if self._end is not None:
                 tokens.append(self._end)
-            return Encoded(_packed(tokens), ((1, max(1, len(tokens))),))
+            return Encoded(_packed(tokens), ((1, max(1, len(tokens))),), part)
         words, spans, packed = text.rendered.text, [], _packed(tokens)
         ends = self._bytes.ends(words, packed) if self._bytes else None
         if self._bytes and ends is None:
@@ -250,32 +220,13 @@ class Encoder:
                 return None
             end = end if self._train_on == "all" else self._without_tail(tokens, begin, end)
             spans.append((max(begin, 1), end))  # before the first token stands nothing to predict it from
-        return Encoded(packed, tuple(spans))
+        return Encoded(packed, tuple(spans), part)
 
     def _ends_well(self, sequence: Encoded) -> bool:
         """Whether each trained range ends with a token that ends a turn."""
         return self._train_on == "all" or all(
             int(sequence.tokens[end - 1]) in self.special for _, end in sequence.spans
         )
-
-    def _stops(self, sequence: Encoded) -> bool:
-        return not all(
-            self.special.isdisjoint(sequence.tokens[begin:end].tolist()) for begin, end in sequence.spans
-        )
-
-    def _fit(self, example: Example) -> list[Example]:
-        """The example within the greatest length: cut, or in pieces without those that have nothing to learn. Each
-        piece begins with the last token of the one before, so that every trained token is trained exactly once."""
-        tokens, trained = example
-        longest = self._max_length
-        if not self._in_pieces and len(tokens) > longest:
-            self.num_cut += 1
-            tokens, trained = tokens[:longest], trained[:longest]
-        pieces = [
-            (tokens[start : start + longest], [False, *trained[start + 1 : start + longest]])
-            for start in range(0, max(1, len(tokens) - 1), longest - 1)
-        ]
-        return [piece for piece in pieces if any(piece[1])]
 
     def _token_at(
         self, place: int, text: str, encoding: Encoding, tokens: list[int], ends: NDArray[np.int64] | None
@@ -323,18 +274,13 @@ def encoder_for(
     tokenizer: PreTrainedTokenizerBase,
     template: ChatTemplate,
     train_on: TrainOn,
-    *,
-    max_length: int | None = None,
-    in_pieces: bool = False,
 ) -> Encoder:
-    """The encoder of a run with these settings; `max_length` where it is to be another than theirs."""
+    """The encoder of a run with these settings."""
     return Encoder(
         tokenizer,
         template,
-        max_length=data.max_length if max_length is None else max_length,
         train_on=train_on,
         roles=data.roles,
-        in_pieces=in_pieces,
         cuts_controls=data.on_control == "cut",
         is_personal_sought=data.on_personal != "ignore",
     )

@@ -48,8 +48,8 @@ class CompiledTemplate:
     def __init__(self, source: str, date: Callable[[str], str]) -> None:
         self.is_marked = MARKS.search(source) is not None
         self.captures = CAPTURES.search(source) is not None
-        self._plain = within_limits(lambda: _environment(False, date).from_string(source))
-        self._marked = _environment(True, date).from_string(source) if self.is_marked else self._plain
+        self._plain = within_limits(lambda: _environment(GenerationBlock, date).from_string(source))
+        self._marked = _environment(MarkedBlock, date).from_string(source) if self.is_marked else self._plain
 
     def render(self, names: dict[str, Any]) -> str:
         """The text for these names. Raises whatever the template does, and TooMuch."""
@@ -136,18 +136,29 @@ class GenerationBlock(Extension):
     def parse(self, parser: Any) -> nodes.Node:
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.CallBlock(self.call_method("_write"), [], [], body).set_lineno(line)
+        return nodes.Scope(self.around(body)).set_lineno(line)
 
-    def _write(self, caller: Callable[[], str]) -> str:
-        return f"{BEGIN}{caller()}{END}" if self.environment.globals["is_marking"] else caller()
+    @staticmethod
+    def around(body: list[nodes.Node]) -> list[nodes.Node]:
+        """The block's content, and what is written around it."""
+        return body
 
 
-def _environment(is_marking: bool, date: Callable[[str], str]) -> Limited:
+class MarkedBlock(GenerationBlock):
+    """The same with BEGIN and END around it."""
+
+    @staticmethod
+    def around(body: list[nodes.Node]) -> list[nodes.Node]:
+        begin, end = (nodes.Output([nodes.TemplateData(mark)]) for mark in (BEGIN, END))
+        return [begin, *body, end]
+
+
+def _environment(block: type[GenerationBlock], date: Callable[[str], str]) -> Limited:
     """The names and filters that chat templates count on: those of Transformers."""
-    environment = Limited(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, loopcontrols])
+    environment = Limited(trim_blocks=True, lstrip_blocks=True, extensions=[block, loopcontrols])
     for name in ("lipsum", "cycler", "joiner"):
         environment.globals.pop(name, None)
-    environment.globals |= {"raise_exception": _raise, "strftime_now": date, "is_marking": is_marking}
+    environment.globals |= {"raise_exception": _raise, "strftime_now": date}
     plain = dict(environment.filters)
     environment.filters |= {
         "tojson": _to_json,

@@ -24,7 +24,7 @@ from core.models.quarantine import clean_copy
 from core.models.source import find_model
 from core.preview import MOST_TOKENS, Answer, Exported, Judged, Look, Looked, Seen
 from core.preview import Sequence as Shown
-from core.sections import INT_MAX, DataSection
+from core.sections import DataSection
 from core.worker.examples import Encoder, Example, Text, encoder_for
 from core.worker.judging import judge_tokens, long_in_words
 from core.worker.lengths import LengthCount
@@ -65,8 +65,8 @@ class Sight:
         self._template = ChatTemplate(self._tokenizer, time.strftime(DATE))
         self._train_on: TrainOn = "all" if look.objective == "pretrain" else look.data.train_on
         self._in_pieces = look.objective == "pretrain" or self._data.format == "text"
-        self._special = encoder_for(look.data, self._tokenizer, self._template, self._train_on).special
         self._look = look
+        self._special = self._encoder().special
         return Looked(num_rows=len(self._data), has_template=has_template)
 
     def show(self, number: int) -> Seen:
@@ -77,7 +77,7 @@ class Sight:
         row = self._data[number]
         if isinstance(row, Problem):
             return Seen(row=number, line=row.line, refused=row.reason)
-        encoder = self._encoder(INT_MAX)
+        encoder = self._encoder()
         rendered = encoder.render([row])
         outcome = encoder.mask(rendered, encoder.tokenize(rendered))[0]
         texts = [] if isinstance(rendered[0], str) else rendered[0]
@@ -91,7 +91,7 @@ class Sight:
         if not is_sample and self._data.num_bytes < MOST_KEPT_BYTES:
             yield from self._measure_all()
             return
-        encoder, count, began = self._encoder(INT_MAX), LengthCount(), time.monotonic()
+        encoder, count, began = self._encoder(), LengthCount(), time.monotonic()
         reported, num_rows = began, len(self._data)
         order = _spread(num_rows, SAMPLE_ROWS) if is_sample else range(num_rows)
         for first in range(0, len(order), CHUNK_ROWS):
@@ -137,7 +137,7 @@ class Sight:
         look = self._ready
         key = key_of(sha256, self._tokenizer, self._template, self._train_on, look.data, look.seed)
         if key not in self._made:
-            work = caching_tokens(key, rows, self._encoder(INT_MAX))
+            work = caching_tokens(key, rows, self._encoder())
             while True:
                 try:
                     yield Progress(label="Counting tokens", done=next(work), total=len(rows), unit="rows")
@@ -162,15 +162,8 @@ class Sight:
             raise HoneError("Nothing can be shown yet; choose a model and data first.")
         return self._look
 
-    def _encoder(self, max_length: int) -> Encoder:
-        return encoder_for(
-            self._ready.data,
-            self._tokenizer,
-            self._template,
-            self._train_on,
-            max_length=max_length,
-            in_pieces=self._in_pieces,
-        )
+    def _encoder(self) -> Encoder:
+        return encoder_for(self._ready.data, self._tokenizer, self._template, self._train_on)
 
     def _read_again(self, text: Text) -> tuple[list[int], list[str]]:
         """The tokens of a text, and what each stands for in it."""

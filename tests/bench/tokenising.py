@@ -80,7 +80,7 @@ def main() -> None:
     options = parser.parse_args()
     tokenizer = load_tokenizer(options.model)
     ensure_template(tokenizer)
-    encoder = Encoder(tokenizer, ChatTemplate(tokenizer), max_length=4096, train_on="answers")
+    encoder = Encoder(tokenizer, ChatTemplate(tokenizer), train_on="answers")
     for name in options.shapes or SHAPES:
         with tempfile.TemporaryDirectory() as folder:
             compare(name, SHAPES[name], encoder, options.pairs, options.rows, Path(folder))

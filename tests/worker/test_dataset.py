@@ -17,7 +17,7 @@ from core.data.run_rows import RunRows
 from core.data.split import place
 from core.errors import HoneError
 from core.worker.dataset import Dataset, make_dataset
-from core.worker.examples import Encoder, encoder_for
+from core.worker.examples import Encoder, Example, encoder_for
 from core.worker.template import ChatTemplate
 from core.worker.tokens import tokenise
 
@@ -199,14 +199,24 @@ def test_rows_that_a_weight_repeats_are_no_duplicates(tmp_path: Path) -> None:
     assert data.account.skipped == {}
 
 
-def test_pieces_and_cuts_are_those_of_the_encoder(tmp_path: Path) -> None:
+def fitted(tokens: list[int], trained: list[bool], limit: int, in_pieces: bool) -> list[Example]:
+    """A sequence within a limit, a token at a time: cut, or in pieces that share one token."""
+    pieces = [(tokens[:limit], trained[:limit])]
+    while in_pieces and len(tokens) > limit:
+        tokens, trained = tokens[limit - 1 :], [False, *trained[limit:]]
+        pieces.append((tokens[:limit], trained[:limit]))
+    return [piece for piece in pieces if any(piece[1])]
+
+
+def test_pieces_and_cuts_are_those_of_the_sequences(tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("\n\n".join(answer for _, answer in sentences()) * 3)
     for path, in_pieces in ((notes, True), (write_chats(tmp_path / "a.jsonl"), False)):
         data = read(path, max_length=40, holdout=0)
-        encoder = Encoder(
-            TOKENIZER, ChatTemplate(TOKENIZER), max_length=40, train_on="answers", in_pieces=in_pieces
-        )
-        expected = [one for found in encoder.encode(list(rows_of(DataSection(source=str(path))))) for one in found]
+        encoder = Encoder(TOKENIZER, ChatTemplate(TOKENIZER), train_on="answers")
+        outcomes = encoder.read(list(rows_of(DataSection(source=str(path)))))
+        sequences = [one.example for outcome in outcomes for one in outcome.sequences]
+        expected = [piece for tokens, mask in sequences for piece in fitted(tokens, mask, 40, in_pieces)]
         found = [data.examples[number] for number in range(len(data.examples))]
         assert [(tokens.tolist(), mask.tolist()) for tokens, mask in found] == expected
+        assert len(expected) > len(sequences) or not in_pieces

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 from tiny_models import CHATML, TEMPLATES, make_tokenizer
 
+from core.data.kinds import UNROLLED
 from core.data.row import Message, Row
 from core.worker.examples import Encoder, Example
 from core.worker.template import ChatTemplate, Refused, TrainOn, ensure_template
@@ -16,21 +15,20 @@ TWICE = [*FOX, Message("user", "And the owl?"), Message("assistant", "The owl ha
 ENDS = {"chatml": "<|im_end|>", "chatml-marked": "<|im_end|>", "llama3": "<|eot_id|>", "none": "<|end|>"}
 
 
-def encoder_for(
-    template: str, max_length: int = 200, train_on: TrainOn = "answers", source: str = "", in_pieces: bool = False
-):
+def encoder_for(template: str, train_on: TrainOn = "answers", source: str = ""):
     tokenizer = make_tokenizer(template)
     if source:
         tokenizer.chat_template = source
     ensure_template(tokenizer)
-    encoder = Encoder(
-        tokenizer, ChatTemplate(tokenizer), max_length=max_length, train_on=train_on, in_pieces=in_pieces
-    )
-    return tokenizer, encoder
+    return tokenizer, Encoder(tokenizer, ChatTemplate(tokenizer), train_on=train_on)
 
 
 def encode(encoder: Encoder, messages: list[Message]) -> list[Example]:
-    return encoder.encode([Row(1, tuple(messages))])[0]
+    return examples(encoder, [Row(1, tuple(messages))])[0]
+
+
+def examples(encoder: Encoder, rows: list[Row]) -> list[list[Example]]:
+    return [[one.example for one in outcome.sequences] for outcome in encoder.read(rows)]
 
 
 def trained_text(tokenizer, example: Example) -> list[str]:
@@ -51,7 +49,6 @@ def test_each_answer_is_trained_with_its_end_token_and_nothing_else(template: st
     (example,) = encode(encoder, TWICE)
     end = ENDS[template]
     assert trained_text(tokenizer, example) == ["The fox had a hat." + end, "The owl had a drum." + end]
-    assert encoder.learns_to_stop
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -95,12 +92,12 @@ def test_a_template_that_rewrites_earlier_answers_gives_one_example_per_answer()
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
     )
     tokenizer, encoder = encoder_for("chatml", source=drops_thought)
-    examples = encode(encoder, TWICE)
-    assert [trained_text(tokenizer, example) for example in examples] == [
+    (outcome,) = encoder.read([Row(1, tuple(TWICE))])
+    assert [trained_text(tokenizer, one.example) for one in outcome.sequences] == [
         ["(thought) The fox had a hat.<|im_end|>"],
         ["(thought) The owl had a drum.<|im_end|>"],
     ]
-    assert encoder.num_unrolled == 1
+    assert outcome.remarks == (UNROLLED,)
 
 
 def test_an_answer_whose_first_token_reaches_into_the_prompt_is_refused() -> None:
@@ -111,6 +108,20 @@ def test_an_answer_whose_first_token_reaches_into_the_prompt_is_refused() -> Non
     _, encoder = encoder_for("chatml", source=glued)
     assert encode(encoder, [FOX[0], Message("assistant", "ox had a hat.")]) == []
     assert encoder.skipped == {"unclear where the answer begins": 1}
+
+
+def test_what_is_set_within_markers_stays_within_them() -> None:
+    """As Transformers has it, where a marked block is a function of its own."""
+    setting = CHATML.replace(
+        "{{ '<|im_start|>'",
+        "{{ seen }}{% generation %}{% set seen = 'SEEN' %}{% endgeneration %}{{ seen }}{{ '<|im_start|>'",
+        1,
+    )
+    assert setting != CHATML
+    tokenizer, _ = encoder_for("chatml", source=setting)
+    (rendered,) = ChatTemplate(tokenizer).render(TWICE, "all")
+    turns = [{"role": message.role, "content": message.content} for message in TWICE]
+    assert rendered.text == tokenizer.apply_chat_template(turns, tokenize=False)
 
 
 def test_markers_around_the_wrong_text_are_not_believed() -> None:
@@ -163,33 +174,10 @@ def test_a_row_without_an_answer_is_refused() -> None:
         ChatTemplate(tokenizer).render(FOX[:1], "answers")
 
 
-def test_a_row_is_cut_at_the_greatest_length_and_left_out_when_nothing_is_left_to_learn() -> None:
-    _, encoder = encoder_for("chatml")
-    ((tokens, trained),) = encode(encoder, FOX)
-    first = trained.index(True)
-    _, short = encoder_for("chatml", max_length=first + 3)
-    ((cut, cut_trained),) = encode(short, FOX)
-    assert (cut, cut_trained) == (tokens[: first + 3], trained[: first + 3])
-    assert short.num_cut == 1
-    _, shorter = encoder_for("chatml", max_length=first)
-    assert encode(shorter, FOX) == []
-    assert shorter.skipped == {"no trained token left": 1}
-
-
-def test_raw_text_is_split_so_that_every_token_is_trained_once() -> None:
-    tokenizer, encoder = encoder_for("chatml", max_length=10, in_pieces=True)
-    text = "The fox had a hat. The owl had a drum. The bear had a kite. The mole had a lamp."
-    (pieces,) = encoder.encode([Row(1, (), text)])
-    whole = [*tokenizer(text).input_ids, tokenizer.eos_token_id]
-    assert [t for tokens, trained in pieces for t, on in zip(tokens, trained, strict=True) if on] == whole[1:]
-    assert all(len(tokens) <= 10 for tokens, _ in pieces)
-    assert all(tokens[0] == before[-1] for (before, _), (tokens, _) in itertools.pairwise(pieces))
-
-
 def test_rows_are_encoded_together_as_they_are_alone() -> None:
     _, encoder = encoder_for("llama3")
     rows = [Row(1, tuple(FOX)), Row(2, (), "Some raw text."), Row(3, tuple(TWICE))]
-    assert encoder.encode(rows) == [encoder.encode([row])[0] for row in rows]
+    assert examples(encoder, rows) == [examples(encoder, [row])[0] for row in rows]
 
 
 def test_the_date_of_a_template_is_the_runs_own() -> None:

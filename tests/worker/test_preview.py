@@ -55,10 +55,11 @@ def test_tokens_and_mask_are_those_of_training(tmp_path, data, template, train_o
     sight.look(look(model, data, train_on=train_on, max_length=130))
     tokenizer = load_tokenizer(model)
     ensure_template(tokenizer)
-    encoder = Encoder(tokenizer, ChatTemplate(tokenizer), max_length=130, train_on=train_on)
+    encoder = Encoder(tokenizer, ChatTemplate(tokenizer), train_on=train_on)
     for number, row in enumerate(open_rows(str(data))[:2]):
         seen = sight.show(number)
-        (tokens, trained), (shown,) = encoder.encode([row])[0][0], seen.sequences
+        (tokens, trained), (shown,) = encoder.read([row])[0].sequences[0].example, seen.sequences
+        tokens, trained = tokens[:130], trained[:130]
         assert shown.num_tokens - shown.num_cut == len(tokens)
         assert shown.num_trained == sum(trained)
         assert [flag for _, flag, _ in shown.tokens[:130]] == trained

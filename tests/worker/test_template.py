@@ -39,9 +39,7 @@ def test_the_library_has_the_common_ones():
 @pytest.mark.parametrize("name", template_names())
 def test_an_answer_ends_with_one_token_of_the_model(name, model):
     tokenizer, template = made(model, name)
-    outcome = Encoder(tokenizer, template, max_length=999, train_on="answers").read(
-        [Row(1, (SYSTEM, *FOX, *FOX))]
-    )[0]
+    outcome = Encoder(tokenizer, template, train_on="answers").read([Row(1, (SYSTEM, *FOX, *FOX))])[0]
     assert outcome.remarks == () and not outcome.refused
     (sequence,) = outcome.sequences
     answers = [str(tokenizer.decode(sequence.tokens[begin:end])).strip() for begin, end in sequence.spans]
@@ -91,7 +89,7 @@ def test_a_template_without_an_end_of_turn_is_remarked(tmp_path):
     own.write_text("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
                    "{% if add_generation_prompt %}assistant: {% endif %}")  # fmt: skip
     tokenizer, template = made("base", str(own))
-    encoder = Encoder(tokenizer, template, max_length=999, train_on="answers")
+    encoder = Encoder(tokenizer, template, train_on="answers")
     outcome = encoder.read([Row(1, (Message("user", "Hm?"), Message("assistant", "A hat.")))])[0]
     assert outcome.refused == "unclear where the answer begins" or outcome.remarks == (NO_END,)
     assert not encoder.learns_to_stop

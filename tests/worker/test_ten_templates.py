@@ -103,7 +103,7 @@ SYSTEM: dict[str, str] = {
 def encoder(name: str, train_on: TrainOn = "answers", template: str = "auto", **options) -> Encoder:
     tokenizer = load_tokenizer(FOLDER / name)
     ensure_template(tokenizer, template)
-    return Encoder(tokenizer, ChatTemplate(tokenizer), max_length=9999, train_on=train_on, **options)
+    return Encoder(tokenizer, ChatTemplate(tokenizer), train_on=train_on, **options)
 
 
 def read(made: Encoder, *messages: Message, tools: str = "") -> Outcome:

@@ -24,7 +24,7 @@ TOKENIZER = make_tokenizer()
 
 
 def encoder() -> Encoder:
-    return Encoder(TOKENIZER, ChatTemplate(TOKENIZER), max_length=99, train_on="answers")
+    return Encoder(TOKENIZER, ChatTemplate(TOKENIZER), train_on="answers")
 
 
 @pytest.fixture
