@@ -93,9 +93,3 @@ def action_on(kind: str, data: DataSection) -> Action:
     if policy is None:
         return "skip" if kind == LEFT_OUT else "keep"
     return getattr(data, policy.name)
-
-
-def rank_of(kind: str) -> int:
-    """The place of a kind in the order of the policies, for sorting."""
-    policy = policy_of(kind)
-    return POLICIES.index(policy) if policy else len(POLICIES)

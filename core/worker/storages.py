@@ -77,10 +77,6 @@ class StorageLog(TorchDispatchMode):
             if number is not None:
                 self.births[number].kind = kind
 
-    def number_of(self, tensor: Tensor) -> int | None:
-        """The number of a tensor's storage; None when it was never seen."""
-        return self._known.get(_key(tensor))
-
     def _see(self, tensor: Tensor, operation: str) -> int | None:
         try:
             storage = tensor.untyped_storage()

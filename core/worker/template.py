@@ -40,15 +40,6 @@ class Rendered:
     """What the template did not take over from the row."""
 
 
-@dataclass(frozen=True)
-class Turn:
-    """One message. Structurally the same as a message of core.data, so that either will do."""
-
-    role: str
-    content: str
-    more: str = ""
-
-
 def ensure_template(tokenizer: PreTrainedTokenizerBase, choice: str = templates.AUTO) -> bool:
     """Give a tokenizer the chat template that `choice` (data.template) names. Returns whether it had to have the
     plain one, for want of any.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -28,8 +28,6 @@ FILES = "Chat templates (*.jinja *.j2 *.txt);;All files (*)"
 
 class SightChoosers(QWidget):
     """Two drop-downs bound to the draft, and a chip for each role where roles are chosen by hand."""
-
-    asked_for_file = Signal()
 
     def __init__(self, draft: Draft) -> None:
         super().__init__()
