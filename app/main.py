@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import time
 import traceback
@@ -33,6 +34,11 @@ NEWEST = 8
 PULSE_MS = 3000
 PAINT_MS = 30
 """Left to the first paint before any thread begins."""
+SETTLED_MS = 1500
+"""After which all is there that stays: collecting garbage need not look at it again, which took 60 ms."""
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep Python's lock from the window's: Python's own 5 ms would be lost several times in a
+frame while rows are read."""
 
 
 class Studio:
@@ -41,6 +47,7 @@ class Studio:
     def __init__(self, app: QApplication) -> None:
         self.preferences = Preferences(Settings.load())
         settings = self.preferences.settings
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.theme = Theme(app, settings.appearance)
         self.background = Background()
         self.background.hold()
@@ -72,6 +79,7 @@ class Studio:
         QTimer.singleShot(PAINT_MS, self.background.release)
         QTimer.singleShot(0, self.watch.start)
         QTimer.singleShot(0, self.run_list.look)
+        QTimer.singleShot(SETTLED_MS, self.window, gc.freeze)
         self._pulse.start()
 
     def close(self) -> None:

@@ -27,6 +27,8 @@ class ChosenData(QObject):
     """First `rows` arrives, then `report`; or `error` does. `changed` is emitted at each."""
 
     changed = Signal()
+    progressed = Signal()
+    """Opening or checking is further on, which changes nothing but its share: no plan is made anew for it."""
 
     def __init__(self, draft: Draft, background: Background) -> None:
         super().__init__()
@@ -111,7 +113,7 @@ class ChosenData(QObject):
 
     def _opened_so_far(self, share: float) -> None:
         self.opened_share = share
-        self.changed.emit()
+        self.progressed.emit()
 
     def _drop(self) -> None:
         for ticket in self._tickets:
@@ -133,7 +135,7 @@ class ChosenData(QObject):
     def _progressed(self, share: float) -> None:
         if share >= self.checked_share + 0.01:
             self.checked_share = share
-            self.changed.emit()
+            self.progressed.emit()
 
     def _checked(self, found: tuple[Report, str]) -> None:
         self.report, self.apart_error = found

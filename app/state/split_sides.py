@@ -22,7 +22,7 @@ class SplitSides(QObject):
     def __init__(self, data: ChosenData, preview: Preview) -> None:
         super().__init__()
         self._data, self._preview = data, preview
-        for signal in (data.changed, preview.judged, preview.changed):
+        for signal in (data.changed, data.progressed, preview.judged, preview.changed):
             signal.connect(self.changed)
 
     @property

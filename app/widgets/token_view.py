@@ -11,7 +11,6 @@ from typing import Any
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import (
     QColor,
-    QFontMetricsF,
     QGuiApplication,
     QHelpEvent,
     QKeyEvent,
@@ -28,7 +27,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip
 
 from app.theme import Theme, mono_font
-from app.widgets.token_layout import Paragraph, Part, Span, Token, arrange
+from app.widgets.token_layout import Kind, Paragraph, Part, Span, Token, arrange
 
 LINE = 22.0
 INSET = 2.0
@@ -49,6 +48,17 @@ class Block:
     top: float = 0.0
 
 
+class Ink:
+    """What a painting needs of the theme, made once for all its tokens."""
+
+    def __init__(self, theme: Theme) -> None:
+        self.text = theme.color("text")
+        self.washes = {kind: theme.color(wash) for kind, wash in WASHES.items()}
+        lines = {kind: _pen(theme.color(wash.removesuffix("_wash")), 1.5) for kind, wash in WASHES.items()}
+        self.lines: dict[str, QPen] = {**lines, "plain": _pen(theme.color("line"), 1.0)}
+        self.chip, self.cut = _pen(theme.color("strong_line"), 1.0), _pen(theme.color("no"), 1.0)
+
+
 class TokenView(QAbstractScrollArea):
     """`show_parts` replaces what is shown. Only what is in sight is painted, so length costs nothing."""
 
@@ -60,7 +70,6 @@ class TokenView(QAbstractScrollArea):
         self._tops: list[float] = []
         self._height = 0.0
         self._font = mono_font(12)
-        self._ascent = QFontMetricsF(self._font).ascent()
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -101,11 +110,15 @@ class TokenView(QAbstractScrollArea):
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.translate(0, -self.verticalScrollBar().value())
+        ink = Ink(self._theme)
         for block, line in self._lines_in_sight():
-            self._paint_backs(painter, block, line)
-            painter.setPen(self._theme.color("text"))
+            pieces: list[tuple[Kind, QRectF]] = [(span.kind, place) for span, place in self._pieces(block, line)]
+            for kind, place in pieces:
+                if kind in WASHES:
+                    painter.fillRect(place.adjusted(0, INSET, 0, -INSET), ink.washes[kind])
+            painter.setPen(ink.text)
             line.draw(painter, QPointF(0, block.top))
-            self._paint_fronts(painter, block, line)
+            _paint_fronts(painter, pieces, ink)
 
     def _block(self, paragraph: Paragraph) -> Block:
         layout = QTextLayout(paragraph.text, self._font)
@@ -172,28 +185,6 @@ class TokenView(QAbstractScrollArea):
             left, right = min(left, right, width), min(max(left, right), width)
             yield span, QRectF(left, top, right - left, LINE)
 
-    def _paint_backs(self, painter: QPainter, block: Block, line: QTextLine) -> None:
-        painter.setPen(Qt.PenStyle.NoPen)
-        for span, place in self._pieces(block, line):
-            if wash := WASHES.get(span.kind):
-                painter.fillRect(place.adjusted(0, INSET, 0, -INSET), self._theme.color(wash))
-
-    def _paint_fronts(self, painter: QPainter, block: Block, line: QTextLine) -> None:
-        for span, place in self._pieces(block, line):
-            low = place.bottom() - INSET - 0.5
-            if wash := WASHES.get(span.kind):
-                painter.setPen(_pen(self._theme.color(wash.removesuffix("_wash")), 1.5))
-                painter.drawLine(QLineF(place.left() + 0.5, low, place.right() - 1.0, low))
-            elif span.kind == "plain" and place.width() > 3:
-                painter.setPen(_pen(self._theme.color("line"), 1.0))
-                painter.drawLine(QLineF(place.left() + 0.5, low, place.right() - 1.0, low))
-            if "special" in span.kind or span.kind in ("cut", "split", "name"):
-                color = self._theme.color("no" if span.kind == "cut" else "strong_line")
-                painter.setPen(_pen(color, 1.0))
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                chip = place.adjusted(1.5, 2.5, -1.5, -2.5)
-                painter.drawRoundedRect(chip, CHIP_RADIUS, CHIP_RADIUS)
-
     def _span_at(self, point: QPointF) -> Span | None:
         point += QPointF(0, self.verticalScrollBar().value())
         for block, line in self._lines_in_sight():
@@ -208,6 +199,22 @@ class TokenView(QAbstractScrollArea):
         fate = "lost to the length limit" if span.kind == "lost" else fate
         fate = "learnt as what not to say" if "unwanted" in span.kind else fate
         return f"Token {span.number + 1:,}, {text!r}: {fate}"
+
+
+def _paint_fronts(painter: QPainter, pieces: Sequence[tuple[Kind, QRectF]], ink: Ink) -> None:
+    """The lines under tokens, those of one kind in one go, and the frames of chips."""
+    lines: dict[str, list[QLineF]] = {}
+    for kind, place in pieces:
+        if kind in WASHES or (kind == "plain" and place.width() > 3):
+            low = place.bottom() - INSET - 0.5
+            lines.setdefault(kind, []).append(QLineF(place.left() + 0.5, low, place.right() - 1.0, low))
+        if "special" in kind or kind in ("cut", "split", "name"):
+            painter.setPen(ink.cut if kind == "cut" else ink.chip)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(place.adjusted(1.5, 2.5, -1.5, -2.5), CHIP_RADIUS, CHIP_RADIUS)
+    for kind, drawn in lines.items():
+        painter.setPen(ink.lines[kind])
+        painter.drawLines(drawn)
 
 
 def _format(start: int, end: int, color: QColor) -> QTextLayout.FormatRange:

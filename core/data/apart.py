@@ -7,9 +7,12 @@ would take the window's frames. Now and then the process says a Progress event, 
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
+
+import psutil
 
 from core.config import RunConfig
 from core.data.check import check
@@ -20,6 +23,9 @@ from core.data.survey import kept_survey, survey
 from core.errors import HoneError
 from core.events import Failed, Progress, decode, encode
 from core.launch import worker_environment, worker_python
+
+NICE = 10
+"""How far the process stands back behind the window where there are few cores."""
 
 
 def check_run(config: RunConfig, progress: Callable[[int, int], None] | None = None) -> Report:
@@ -80,6 +86,8 @@ def main(job: str) -> int:
     def tell(done: int, total: int) -> None:
         say(encode(Progress(label=job, done=done, total=total)))
 
+    with contextlib.suppress(psutil.Error, OSError):  # who scrolls meanwhile goes first
+        psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", NICE))
     try:
         config = RunConfig.from_yaml(sys.stdin.buffer.read().decode())
         found = (check_run if job == "check" else survey)(config, tell)

@@ -51,6 +51,25 @@ def unpacked() -> list[str]:
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
 
+def test_how_far_a_check_is_changes_the_card_and_nothing_else(tmp_path, background, theme, qtbot):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(LINE.replace("a hat", f"hat {n}") for n in range(40_000)))
+    draft = Draft()
+    data = ChosenData(draft, background)
+    model = ChosenModel(draft, background)
+    preview = Preview(draft, model, data)
+    card = DataCard(draft, data, preview, RowLengths(model, data, preview, background), background, theme)
+    qtbot.addWidget(card)
+    changes, shown = list[bool](), list[str]()
+    draft.set("data.source", str(path))
+    qtbot.waitUntil(lambda: data.rows is not None, timeout=WAIT_MS)
+    data.changed.connect(lambda: changes.append(data.report is not None))
+    data.progressed.connect(lambda: shown.append(card.summary.text()))
+    qtbot.waitUntil(lambda: data.report is not None, timeout=WAIT_MS)
+    assert shown and all("checking" in words for words in shown) and "%" in shown[-1]
+    assert changes == [True], "plans and tabs are made anew once, not with each percent"
+
+
 def test_unpacking_is_shown_and_ends_when_other_data_is_chosen(archive, held, background, qtbot):
     draft = Draft()
     data = ChosenData(draft, background)

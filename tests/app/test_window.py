@@ -135,7 +135,7 @@ def test_an_answer_about_another_device_is_not_shown(background, device, qtbot):
     assert watch.device.kind == "cpu"
 
 
-def test_the_open_window_has_loaded_nothing_heavy(hone_home):
+def test_the_open_window_has_loaded_nothing_heavy_and_leaves_little_to_collect(hone_home):
     """In a process of its own, since this one has loaded what other tests needed."""
     code = (
         "import sys, json\n"
@@ -151,6 +151,10 @@ def test_the_open_window_has_loaded_nothing_heavy(hone_home):
         "    app.processEvents()\n"
         "    if studio.background.is_idle: break\n"
         "    import time; time.sleep(0.05)\n"
+        "import gc, time\n"
+        "until = time.monotonic() + 20\n"
+        "while not gc.get_freeze_count() and time.monotonic() < until: app.processEvents(); time.sleep(0.05)\n"
+        "assert gc.get_freeze_count() > 20_000, 'a collection would take its time from a frame'\n"
         "studio.window.close()\n"
         f"print(json.dumps([name for name in {FORBIDDEN!r} if name in sys.modules]))\n"
     )

@@ -129,8 +129,10 @@ def frames(app, motion: Iterator[None], lines: dict[str, int]) -> dict[str, floa
         "median_ms": round(statistics.median(spans), 2),
         "p99_ms": round(spans[int(0.99 * len(spans))], 2),
         "worst_ms": round(spans[-1], 2),
+        "p99_cpu_ms": round(computed[int(0.99 * len(computed))], 2),
         "worst_cpu_ms": round(computed[-1], 2),
         "over_16_ms": sum(span > 16 for span in spans),
+        "over_16_cpu_ms": sum(span > 16 for span in computed),
         "blank_share": round(lines["blank"] / max(1, lines["asked"]), 3),
     }
 

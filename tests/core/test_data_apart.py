@@ -11,7 +11,7 @@ import pytest
 
 from core import places
 from core.config import RunConfig
-from core.data.apart import check_apart, check_run
+from core.data.apart import NICE, check_apart, check_run
 from core.errors import HoneError
 
 
@@ -35,6 +35,16 @@ def test_it_finds_what_a_check_at_hand_finds(many: Path) -> None:
     assert report == check_run(config_of(many)), "what was kept is what is read"
     assert (report.num_rows, report.num_skipped, report.num_duplicates) == (5001, 1, 10)
     assert told == [(0, 5001), (2000, 5001), (4000, 5001)]
+
+
+def test_it_stands_back_behind_the_window(many: Path) -> None:
+    found: list[int] = []
+
+    def look(done: int, total: int) -> None:
+        found.extend(int(child.nice()) - int(psutil.Process().nice()) for child in psutil.Process().children())
+
+    check_apart(config_of(many), look)
+    assert found and (set(found) == {NICE} or psutil.WINDOWS)
 
 
 def test_a_mistake_is_the_same_sentence(tmp_path: Path) -> None:

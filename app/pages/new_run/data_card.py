@@ -40,6 +40,7 @@ class DataCard(ChoiceCard[DataChooser]):
         self.contents = DataTabs(draft, data, preview, lengths, background, theme)
         self.body.addWidget(self.contents)
         data.changed.connect(self._show)
+        data.progressed.connect(self._show_state)
         draft.rejected.connect(self._reject)
         self._show()
 
@@ -72,6 +73,11 @@ class DataCard(ChoiceCard[DataChooser]):
         num_more = len(self._draft.config.data.more)
         self._name_it(_short(data.source) + (f" + {num_more} more" if num_more else ""))
         self.contents.show_data()
+        self._show_state()
+
+    def _show_state(self) -> None:
+        """How far it is, or what came of it."""
+        data = self._data
         if data.error:
             self.set_summary("cannot be used")
         elif data.rows is None:
