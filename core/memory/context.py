@@ -22,15 +22,15 @@ BITSANDBYTES = 44 * MIB
 def context_bytes(device: Device, needs_bitsandbytes: bool = False) -> int:
     """The framework's own memory on the device.
 
-    CUDA figures are not measured by us: 141 MiB was published for a T4 with lazy loading, and newer GPUs load
-    more kernels.
+    CUDA figures are not measured by us: 141 MiB was published for a T4 after steps, with lazy loading; newer GPUs
+    load more kernels.
     """
     if device.kind == "cpu":
         return CPU_CONTEXT + (BITSANDBYTES if needs_bitsandbytes else 0)
     if device.kind == "mps":
         return 300 * MIB
     generation = device.capability[0] if device.capability else 8
-    return cublas_bytes(device) + (150 if generation < 8 else 300 if generation < 9 else 450) * MIB
+    return cublas_bytes(device) + (141 if generation < 8 else 300 if generation < 9 else 450) * MIB
 
 
 def cublas_bytes(device: Device) -> int:

@@ -115,8 +115,8 @@ class _SoftmaxOfHalf(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> Any:
         (result,) = ctx.saved_tensors
+        gradient = result.new_zeros(result.shape, dtype=ctx.dtype)
         product = outer[0] * result
-        gradient = product.to(ctx.dtype)
         del product
         return gradient, None
 
@@ -163,9 +163,10 @@ class Kernels(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
     def _softmax_backward(self, gradient: Tensor, result: Tensor, dim: int, dtype: torch.dtype) -> Tensor:
-        """On CUDA the gradient is first multiplied with the result, which is as large."""
+        """On CUDA the gradient is multiplied with the result, which is as large, once there is room for what comes
+        of it."""
+        found = torch.empty_like(result)
         product = gradient * result
-        found = torch.empty_like(product)
         del product
         return found
 

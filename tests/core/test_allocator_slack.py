@@ -27,10 +27,12 @@ def config_of(text: str) -> RunConfig:
 
 
 @pytest.mark.parametrize(("column", "grows", "mean", "worst"), [("growing_bytes", True, 0.01, 0.03),
-                                                                ("fixed_bytes", False, 0.03, 0.11)])  # fmt: skip
+                                                                ("fixed_bytes", False, 0.03, 0.12)])  # fmt: skip
 def test_what_torch_would_hold_is_met(
     column: str, grows: bool, mean: float, worst: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With segments that cannot grow, the worst are rows of eager attention: a score in 16 bits that takes a freed
+    block of 32 bits spoils it for the next. Before it runs out of memory, torch gives such segments back."""
     monkeypatch.setattr("core.memory.estimate.can_grow", lambda: grows)
     errors = []
     for row in ROWS:
@@ -38,6 +40,6 @@ def test_what_torch_would_hold_is_met(
         found = estimate(config_of(row["settings"]), facts, CARD, with_suggestions=False)
         held = int(row["allocated_bytes"]) + found.parts["margin"]
         errors.append(abs(held / int(row[column]) - 1))
-    assert len(errors) >= 15
+    assert len(errors) >= 28
     assert statistics.fmean(errors) <= mean
     assert max(errors) <= worst
