@@ -14,7 +14,7 @@ from core.memory.context import context_bytes, cublas_bytes, slack_bytes
 from core.memory.hybrids import Hybrid, find_hybrid
 from core.memory.moments import MOMENTS, Moment
 from core.memory.paging import Movable, movable
-from core.memory.rows import Found
+from core.memory.rows import Found, Loss
 from core.memory.sampling import sampling_bytes
 from core.memory.stack import Stack, resolve
 from core.memory.suggestions import Suggestion, suggest
@@ -214,13 +214,14 @@ def _moments(
     return moments
 
 
-def _loss(facts: ModelFacts, stack: Stack) -> Literal["chunked", "single", "full", "stock"]:
-    """The form of the loss: chunked in several chunks, in a single one, full, or transformers' own."""
+def _loss(facts: ModelFacts, stack: Stack) -> Loss:
+    """The form of the loss."""
     if stack.loop != "hone":
         return "stock"
     if stack.loss == "full":
         return "full"
-    return "single" if stack.rows * (stack.length - 1) <= stack.chunk(facts) else "chunked"
+    chunks = -(-stack.rows * (stack.length - 1) // stack.chunk(facts))
+    return "single" if chunks <= 1 else "double" if chunks == 2 else "chunked"
 
 
 def _verdict(peak: int, margin: int, free: int, is_sure: bool) -> Verdict:

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from core.memory.modes import Mode
 from core.memory.rows import (
     NOTHING,
+    SINGLE,
     UNGROUPED,
     Found,
+    Loss,
     Moment,
     Parts,
     Peak,
-    Row,
     Section,
     find_rows,
     has_rows,
     without_debts,
 )
 from core.models.facts import ModelFacts
+from core.models.mixers import LINEAR
 
 GRADIENTS, RECOMPUTE = "gradients", "recompute"
 """Parts of the estimate; the second is of backward passes alone."""
-Loss = Literal["chunked", "single", "full", "stock"]
 Kinds = tuple[tuple[str, str], ...]
 """The kinds of layers, each with the name of its rows."""
-Sum = tuple[tuple[Peak, str], ...]
-"""Peaks that stand at the same time, each with the kind of layers that it counts."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """The largest of some peaks, which stands beside others or is taken away from them."""
+
+    peaks: tuple[Peak, ...]
+    kind: str
+    """The kind of layers that it counts."""
+    sign: int = 1
+
+
+Sum = tuple[Term, ...]
+"""What stands at the same time."""
 
 
 @dataclass(frozen=True)
@@ -44,63 +56,93 @@ class Hybrid:
 
     @property
     def is_own_mode(self) -> bool:
-        return all(find_rows(name, self.mode, self.loss).is_own_mode for _, name in self.kinds)
+        return all(one.is_own_mode for one in self._found())
 
     @property
     def has_attention(self) -> bool:
-        return all(find_rows(name, self.mode, self.loss).has_attention for _, name in self.kinds)
+        return all(one.has_attention for one in self._found())
 
     def parts(self, section: Section, moment: Moment, units: dict[str, int], num_layers: int) -> Parts:
         """The bytes by part at the peak of a moment; `num_layers` of all kinds are known already."""
 
         def num_bytes(one: Sum) -> float:
-            return sum([peak.num_bytes(units, self.counts[kind]) for peak, kind in one])
+            return sum([
+                term.sign * max([peak.num_bytes(units, self.counts[term.kind]) for peak in term.peaks])
+                for term in one
+            ])  # fmt: skip
 
         found: Parts = {}
         sums = _sums(self.kinds, self.mode, self.loss, section, moment)
-        for peak, kind in max(sums, key=num_bytes, default=()):
-            for part, amount in peak.parts(units, self.counts[kind]).items():
-                found[part] = found.get(part, 0) + amount
+        for term in max(sums, key=num_bytes, default=()):
+            layers = self.counts[term.kind]
+            largest = max(term.peaks, key=lambda peak: peak.num_bytes(units, layers))
+            for part, amount in largest.parts(units, layers).items():
+                found[part] = found.get(part, 0) + term.sign * amount
         return without_debts(found)
+
+    def _found(self) -> list[Found]:
+        return [_find(kind, name, self.mode, self.loss) for kind, name in self.kinds]
 
 
 def find_hybrid(facts: ModelFacts, mode: Mode, loss: Loss) -> Found | Hybrid:
     """The rows of a model, be its layers of one kind or of several; Llama's where a kind was not traced."""
     kinds = tuple((kind, f"{facts.family}_{kind}") for kind, _ in facts.kinds)
     if not kinds or not all(has_rows(name) for _, name in kinds):
-        own = f"{facts.family}_{UNGROUPED}"
-        is_ungrouped = facts.num_kv_heads == facts.num_heads and has_rows(own)
-        return find_rows(own if is_ungrouped else facts.family, mode, loss)
+        kind = UNGROUPED if facts.num_kv_heads == facts.num_heads else SINGLE if facts.num_kv_heads == 1 else ""
+        own = f"{facts.family}_{kind}"
+        return find_rows(own if kind and has_rows(own) else facts.family, mode, loss)
     return Hybrid(kinds, mode, loss, dict(facts.kinds))
+
+
+def _find(kind: str, name: str, mode: Mode, loss: Loss) -> Found:
+    """The rows of a kind, asked for what of the mode makes a difference to it."""
+    if kind == LINEAR:
+        return find_rows(name, replace(mode, attention="sdpa", windowed=False, packed=False), loss)
+    return find_rows(name, replace(mode, aligned=False), loss)
 
 
 @functools.lru_cache(maxsize=256)
 def _sums(kinds: Kinds, mode: Mode, loss: Loss, section: Section, moment: Moment) -> tuple[Sum, ...]:
     """What may be the peak of a moment: each kind's peaks, with what layers of the other kinds hold then."""
-    found = {kind: find_rows(name, mode, loss) for kind, name in kinds}
-    rows = {kind: one.sections for kind, one in found.items()}
+    found = {kind: _find(kind, name, mode, loss) for kind, name in kinds}
     sums: list[Sum] = []
-    for kind in rows:
-        row = rows[kind][section]
-        others = [other for other in rows if other != kind]
+    for kind, own in found.items():
+        others = [other for other in found if other != kind]
         if moment == "loss":
-            for stage, peaks in enumerate(found[kind].heads[section]):
-                standing = tuple((_of_layers(rows[other][section].stash[stage]), other) for other in others)
-                sums += [((peak, kind), (row.stash[stage], kind), *standing) for peak in peaks]
+            for stage, peaks in enumerate(own.heads[section]):
+                standing = [Term((_of_layers(_stash(found[other], section, stage)),), other) for other in others]
+                standing.append(Term((_stash(own, section, stage),), kind))
+                sums += [(Term((peak,), kind), *standing) for peak in peaks]
             continue
-        for peak in (one for place in row.layers for one in place):
-            standing = tuple((_held(peak, rows[other], section), other) for other in others)
-            sums.append(((peak, kind), *standing))
+        for place, peaks in enumerate(own.sections[section].layers):
+            changes = [
+                Term(row.layers[place] or (NOTHING,), kind, sign)
+                for row, sign in own.signed(section)[1:]
+            ]  # fmt: skip
+            for peak in peaks:
+                standing = [Term((_held(peak, found[other], section),), other) for other in others]
+                sums.append((Term((peak,), kind), *changes, *standing))
     return tuple(sums)
 
 
-def _held(peak: Peak, rows: dict[Section, Row], section: Section) -> Peak:
+def _held(peak: Peak, other: Found, section: Section) -> Peak:
     """What the layers of another kind hold at a peak: their stash, where layers of the peak's own kind hold one.
     Otherwise none of them has begun, or all have gone back and left their gradients."""
     goes_back = any(part == RECOMPUTE for part, *_ in peak.terms)
     if any(per_layer for part, _, _, per_layer in peak.terms if part != GRADIENTS):
-        return _of_layers(rows[section].stash[-1 if goes_back else 0])
-    return _of_layers(rows["again"].stash[-1], only=GRADIENTS) if goes_back or section == "again" else NOTHING
+        return _of_layers(_stash(other, section, -1 if goes_back else 0))
+    return _of_layers(_stash(other, "again", -1), only=GRADIENTS) if goes_back or section == "again" else NOTHING
+
+
+def _stash(found: Found, section: Section, stage: int) -> Peak:
+    """What stands at a stage of the head, with what the differences make."""
+    amounts: dict[tuple[str, str], tuple[float, float]] = {}
+    for row, sign in found.signed(section):
+        for part, name, fixed, per_layer in row.stash[stage].terms:
+            before = amounts.get((part, name), (0.0, 0.0))
+            amounts[part, name] = before[0] + sign * fixed, before[1] + sign * per_layer
+    terms = tuple((*key, *amount) for key, amount in amounts.items() if any(amount))
+    return Peak(terms, tuple((name, fixed, per_layer) for _, name, fixed, per_layer in terms))
 
 
 def _of_layers(peak: Peak, only: str = "") -> Peak:

@@ -27,6 +27,8 @@ class Mode:
     """Whether rows are longer than a layer looks back."""
     packed: bool = False
     """Whether a row may hold several examples, which must not see each other."""
+    aligned: bool = False
+    """Whether rows are whole chunks of the delta rule, which then keeps copies; said of 32 bits only."""
     plain: bool = False
     """A loop that is not ours: without autocast, and holding a batch's outputs until the next has its own."""
 
@@ -37,7 +39,9 @@ class Mode:
         words += ["checkpointed" if self.checkpointing else "kept", self.attention]
         words += ["attention-only"] if self.targets == "attention" else []
         words += [
-            word for word in ("dropout", "upcast", "tied", "windowed", "packed", "plain") if getattr(self, word)
+            word
+            for word in ("dropout", "upcast", "tied", "windowed", "packed", "aligned", "plain")
+            if getattr(self, word)
         ]
         return " ".join(words)
 
@@ -59,6 +63,7 @@ class Mode:
             {"method": "lora32" if self.method == "lora16" else self.method},
             {"dropout": False},
             {"windowed": False},
+            {"aligned": False},
             {"upcast": False},
             {"tied": False},
             {"device": "cpu" if self.bits == 32 else "cuda"},
@@ -81,26 +86,48 @@ def worth_tracing(default: Literal["sdpa", "eager"], is_windowed: bool) -> list[
         for mode in (usual, on_cpu):
             found += [mode, replace(mode, base="nf4"), replace(mode, base="int8")]
             found += [replace(mode, method="full"), replace(mode, method="full", tied=True)]
-            narrow, thin = replace(mode, targets="attention"), replace(mode, method="lora16")
-            found += [narrow, thin, replace(narrow, method="lora16")]
-            found += [replace(one, dropout=True) for one in (mode, narrow, thin, replace(narrow, method="lora16"))]
+            found += _adapters(mode)[1:]
+            found += [replace(one, dropout=True) for one in _adapters(mode)]
             found.append(replace(mode, packed=True))
             if default != "eager":
                 found += [replace(mode, attention="eager"), replace(mode, attention="eager", packed=True)]
             if is_windowed:
                 found += [replace(mode, windowed=True), replace(mode, windowed=True, packed=True)]
-        for base in ("nf4", "int8"):
-            found += [replace(usual, base=base, method="lora16"), replace(usual, base=base, targets="attention")]
-        raised = replace(usual, base="nf4", upcast=True)
-        found += [raised, replace(raised, method="lora16"), replace(raised, targets="attention")]
-        found += [replace(raised, base="int8"), replace(raised, attention="eager")]
-    return found
+        for base in ("nf4", "int8"):  # whose products differ with each of an adapter's settings
+            for mode in _adapters(replace(usual, base=base)):
+                found += [mode, replace(mode, dropout=True)]
+            found += _adapters(replace(usual, base=base, upcast=True))
+            found.append(replace(on_cpu, base=base, targets="attention", method="lora16"))
+        found.append(replace(usual, base="nf4", upcast=True, attention="eager"))
+        in_bf16 = replace(on_cpu, bits=16)  # where autocast leaves norms in 16 bits, and a GPU's does not
+        found += [in_bf16, replace(in_bf16, base="nf4"), replace(in_bf16, base="int8")]
+        found += [replace(in_bf16, method="full"), replace(in_bf16, method="full", tied=True)]
+    return list(dict.fromkeys(found))
 
 
-def hybrid_modes() -> list[Mode]:
-    """The modes that are traced for a hybrid, whose kinds of layers share no other setting."""
+def _adapters(mode: Mode) -> list[Mode]:
+    """The mode, and it with adapters on attention alone, in 16 bits, and both."""
+    narrow, thin = replace(mode, targets="attention"), replace(mode, method="lora16")
+    return [mode, narrow, thin, replace(narrow, method="lora16")]
+
+
+def hybrid_modes(*, has_attention: bool, has_delta: bool) -> list[Mode]:
+    """The modes that are traced for a kind of a hybrid's layers."""
     found: list[Mode] = []
-    for mode in (Mode(), Mode(checkpointing=False)):
-        for one in (mode, replace(mode, device="cpu", bits=32)):
-            found += [one, replace(one, base="nf4"), replace(one, base="int8"), replace(one, method="full")]
+    for checkpointing in (True, False):
+        usual = Mode(checkpointing=checkpointing)
+        on_cpu = replace(usual, device="cpu", bits=32)
+        for mode in (usual, on_cpu, replace(on_cpu, bits=16)):
+            found += [mode, replace(mode, base="nf4"), replace(mode, base="int8")]
+        for mode in (usual, on_cpu):
+            full = replace(mode, method="full")
+            found += [full, replace(full, tied=True), replace(mode, dropout=True)]
+        found += [replace(usual, base="nf4", dropout=True), replace(usual, base="nf4", upcast=True)]
+        found.append(replace(usual, method="lora16"))
+        if has_attention:
+            for one in (usual, replace(usual, base="nf4"), on_cpu):
+                found += [replace(one, attention="eager"), replace(one, packed=True)]
+        if has_delta:
+            found += [replace(on_cpu, aligned=True), replace(on_cpu, base="nf4", aligned=True)]
+            found += [replace(on_cpu, base="int8", aligned=True), replace(on_cpu, method="full", aligned=True)]
     return found

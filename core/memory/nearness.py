@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from core.memory.modes import Mode
 
-TRAITS = ("method", "attention", "targets", "dropout", "upcast", "packed", "windowed")
+TRAITS = ("method", "attention", "targets", "dropout", "upcast", "packed", "windowed", "aligned")
 """What is traced by itself on the usual modes, and added to others."""
 
 
@@ -27,7 +27,9 @@ def nearest(mode: Mode, names: Collection[str]) -> Near:
     """What to make up a mode of, among the modes of these names."""
     if mode.name in names:
         return Near(mode, (), has_attention=True)
-    bare = _bare(mode, names)
+    bare = _bare(mode, mode.device, names)
+    if bare.name not in names:
+        bare = _bare(mode, "cpu" if mode.bits == 32 else "cuda", names)
     if mode.plain or bare.name not in names:
         stand_in = next(one for one in mode.stand_ins() if one.name in names)
         return Near(stand_in, (), stand_in.attention == mode.attention)
@@ -48,12 +50,12 @@ def nearest(mode: Mode, names: Collection[str]) -> Near:
     return Near(found, tuple(changes), has_attention)
 
 
-def _bare(mode: Mode, names: Collection[str]) -> Mode:
-    """The mode without its traits, on a device and number format that are traced."""
+def _bare(mode: Mode, device: Literal["cuda", "cpu"], names: Collection[str]) -> Mode:
+    """The mode without its traits, on a device."""
     is_sdpa = Mode().name in names
     return replace(
         mode,
-        device="cpu" if mode.bits == 32 else "cuda",
+        device=device,
         method="full" if mode.method == "full" else "lora32",
         attention="sdpa" if is_sdpa else "eager",
         targets="all",
@@ -61,6 +63,7 @@ def _bare(mode: Mode, names: Collection[str]) -> Mode:
         upcast=False,
         packed=False,
         windowed=False,
+        aligned=False,
     )
 
 
@@ -69,6 +72,8 @@ def _pair(reached: Mode, bare: Mode, trait: str, value: Any, names: Collection[s
     others = {name: getattr(reached, name) for name in TRAITS if getattr(reached, name) != getattr(bare, name)}
     plainest = replace(bare, base="none", tied=False, method="lora32")
     bases = (bare, replace(bare, base="none", tied=False))
+    if bare.bits == 16 and bare.device == "cpu":
+        bases = (*bases, *(replace(one, device="cuda") for one in bases))
     likest = [
         (size, base, _with(one, {name: others[name] for name in kept}))
         for size in range(len(others), -1, -1)

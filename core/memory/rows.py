@@ -18,9 +18,13 @@ STAND_IN = "llama"
 UNGROUPED = "ungrouped"
 """The kind of a family's models in which every head of queries has keys of its own. Where queries, keys and values
 are one tensor, a mask makes a difference between the kinds: keys that groups share are copied out of it."""
+SINGLE = "single"
+"""The kind of a family's models in which all heads of queries share one of keys, which is never copied out."""
 SAME_AS = {"mistral": "llama", "ministral": "llama", "ministral3": "llama", "olmo3": "olmo2"}
 """Families whose layers compute what another family's do; they have no file of their own."""
 
+Loss = Literal["chunked", "double", "single", "full", "stock"]
+"""chunked in three chunks or more, in two, in a single one, the full loss, or that of transformers itself."""
 Section = Literal["once", "again", "evaluation"]
 """The first batch of a step, a later one that finds gradients in place, and a scored one."""
 Moment = Literal["loss", "layer"]
@@ -94,11 +98,16 @@ class Found:
     has_attention: bool
     """Whether the attention that was asked for is among what was traced."""
 
-    def parts(self, section: Section, moment: Moment, units: dict[str, int], num_layers: int) -> Parts:
-        """The bytes by part at the peak of a moment."""
+    def signed(self, section: Section) -> list[tuple[Row, int]]:
+        """The rows to add and, with a minus, to take away; the first is that of the mode itself."""
         rows = [(self.sections[section], 1)]
         for more, less in self.changes:
             rows += [(more[section], 1), (less[section], -1)]
+        return rows
+
+    def parts(self, section: Section, moment: Moment, units: dict[str, int], num_layers: int) -> Parts:
+        """The bytes by part at the peak of a moment."""
+        rows = self.signed(section)
         if moment == "layer":
             candidates = [
                 [(_largest(row.layers[place], units, num_layers), sign) for row, sign in rows]
@@ -122,9 +131,8 @@ class Found:
         return without_debts(found)
 
 
-def find_rows(family: str, mode: Mode, loss: Literal["chunked", "single", "full", "stock"]) -> Found:
-    """The rows of a family and mode; those of the nearest mode, or of Llama, where there are none. The stock loss
-    is that of transformers itself."""
+def find_rows(family: str, mode: Mode, loss: Loss) -> Found:
+    """The rows of a family and mode; those of the nearest mode, or of Llama, where there are none."""
     known = SAME_AS.get(family, family)
     is_own = bool(_file(known))
     return _find(known if is_own else STAND_IN, mode, loss, is_own)
@@ -162,7 +170,8 @@ def _sections(files: list[dict], mode: Mode) -> dict[Section, Row]:
 
 def _heads(files: list[dict], mode: Mode, loss: str) -> dict[Section, tuple[tuple[Peak, ...], ...]]:
     """The peaks of head and loss in a mode, or in the nearest that was traced."""
-    names = [f"{one.head} {loss}" for one in mode.stand_ins()]
+    losses = (loss, "chunked") if loss == "double" else (loss,)
+    names = [f"{one.head} {form}" for one in mode.stand_ins() for form in losses]
     file, name = next((file, name) for name in names for file in files if name in file["heads"])
     return {
         section: tuple(tuple(_read(file, number) for number in stage) for stage in found)

@@ -74,6 +74,7 @@ class Stack:
             tied=self.is_full and facts.tied,
             windowed=0 < facts.sliding_window <= self.length,
             packed=self.packed,
+            aligned=self.compute_bytes == 4 and _is_aligned(facts, self.length),
             plain=self.loop == "plain",
         )
 
@@ -121,6 +122,12 @@ def resolve(config: RunConfig, facts: ModelFacts, device: Device, longest_row: i
         accumulates=config.optim.accumulation > 1 or config.runtime.processes > 1,
         packed=config.data.packing,
     )
+
+
+def _is_aligned(facts: ModelFacts, length: int) -> bool:
+    """Whether rows are whole chunks of a delta rule."""
+    has_delta = facts.is_modelled and FAMILIES[facts.family].mixer.startswith("delta")
+    return has_delta and facts.mixer is not None and length % facts.mixer.chunk == 0
 
 
 def compute_bytes(config: RunConfig, device: Device) -> Literal[2, 4]:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from core.errors import HoneError
-from core.models.families import FAMILIES
+from core.models.families import FAMILIES, UNADAPTED
 from core.sections import Full, Lora, MemorySection, ModelSection
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -105,8 +105,9 @@ def _targets(model: PreTrainedModel, targets: tuple[str, ...]) -> str | list[str
     """The targets as PEFT takes them: layer names where they are unmistakable, as all tools understand those."""
     linears = {name for name, module in model.named_modules() if isinstance(module, (nn.Linear, Conv1D))}
     ends = {name.rpartition(".")[2] for name in linears}
-    family = FAMILIES.get(model.config.get_text_config().model_type)
-    unadapted = set(family.unadapted if family else ()) & ends
+    name = model.config.get_text_config().model_type
+    family = FAMILIES.get(name)
+    unadapted = set(family.unadapted if family else UNADAPTED.get(name, ())) & ends
     if targets == ("all-linear",):
         head = model.get_output_embeddings()
         others = {name.rpartition(".")[2] for name, m in model.named_modules() if name not in linears or m is head}

@@ -1,6 +1,7 @@
 """Writes what is traced of each family into resources/activations, one file a family.
 
-`python -m core.worker rows [FAMILY ...]` makes them anew; without a name, all of them.
+`python -m core.worker rows [--missing] [FAMILY ...]` makes them anew; without a name, all of them. With --missing
+only modes that a file lacks are traced, unless it is of other libraries.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import random
 import sys
 import warnings
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,19 +28,22 @@ from numpy.typing import NDArray
 
 from core import durable, places
 from core.memory.modes import hybrid_modes, worth_tracing
-from core.memory.rows import PART_LETTERS, PLACES, SAME_AS, STAND_IN, STOCK, UNGROUPED
+from core.memory.rows import PART_LETTERS, PLACES, SAME_AS, SINGLE, STAND_IN, STOCK, UNGROUPED
 from core.memory.symbols import PRODUCTS, values
 from core.models.families import FAMILIES
 from core.models.mixers import ATTENTION, LINEAR, Mixer
 from core.worker.chunked_rows import takes_chunks, trace_chunked_row, trace_hybrid_row
 from core.worker.rows import NUM_STAGES, Loss, Peak, Row, UnsolvedError, trace_row
-from core.worker.toys import FUSED, WINDOWED
+from core.worker.toys import FUSED, ONE_HEADED, WINDOWED
 
+MISSING = "--missing"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
 
 SECTIONS = {"training 1": "once", "training 2": "again", "evaluation 1": "evaluation"}
 """The first batch of a step, a later one that finds gradients in place, and a scored one."""
-OTHER_LOSSES: tuple[Loss, ...] = ("single", "full")
+LOSSES: tuple[Loss, ...] = ("chunked", "single", "full")
+TRAINED_LOSSES: tuple[Loss, ...] = (*LOSSES, "double")
+"""What is traced of a head that is trained. Others leave too little of a chunk to the next one to matter."""
 CLOSE_ENOUGH = 0.996
 NEAR = 0.99
 """The same where another place or stage has the largest peak."""
@@ -53,18 +58,20 @@ def main(arguments: list[str]) -> int:
     transformers.logging.set_verbosity_error()
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     torch.set_num_threads(1)  # the tensors are tiny
-    gc.freeze()  # each trace begins with a collection, which need not look at the libraries
-    for family in arguments or [STOCK, *_traceable()]:
-        written = trace_stock() if family == STOCK else trace_family(family)
+    families = [family for family in arguments if family != MISSING] or [STOCK, *_traceable()]
+    for family in families:
+        path = places.RESOURCES / "activations" / f"{family.replace(':', '_')}.json"
+        known = _known(path) if MISSING in arguments else {}
+        written = trace_stock() if family == STOCK else trace_family(family, known)
         text = text_of(written)
-        durable.write_file(places.RESOURCES / "activations" / f"{family.replace(':', '_')}.json", text + "\n")
+        durable.write_file(path, text + "\n")
         sys.stderr.write(f"{family}: {len(written['rows'])} rows, {len(text):,} bytes\n")
     return 0
 
 
 def _traceable() -> list[str]:
     """Every family with rows of its own, and every kind of layers of a hybrid: "lfm2:linear"."""
-    found = [f"{name}:{UNGROUPED}" for name in FUSED]
+    found = [*(f"{name}:{UNGROUPED}" for name in FUSED), *(f"{name}:{SINGLE}" for name in ONE_HEADED)]
     for name, family in FAMILIES.items():
         is_mixed = family.mixer and not family.is_parallel
         found += [f"{name}:{kind}" for kind in (LINEAR, ATTENTION)] if is_mixed else [name]
@@ -109,26 +116,50 @@ def trace_stock() -> Written:
     return {"versions": _versions(), "rows": rows, "heads": heads}
 
 
-def trace_family(family: str) -> Written:
+def _known(path: Path) -> Written:
+    """What a file holds, as it was traced; nothing when other libraries were, or there is no file."""
+    file = json.loads(path.read_bytes()) if path.is_file() else {}
+    if file.get("versions") != _versions():
+        return {}
+
+    def spelt(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: spelt(more) for key, more in value.items()}
+        if isinstance(value, list):
+            return [spelt(more) for more in value]
+        return " ".join(file["groups"][group] for group in file["peaks"][value])
+
+    return {table: spelt(file[table]) for table in ("rows", "heads")}
+
+
+def trace_family(family: str, already: Written) -> Written:
     """Everything that is kept about a family, or about one kind of a hybrid's layers. A mode it does not have is
-    left out."""
-    rows: Written = {}
-    heads: Written = {}
+    left out, and one that is known already is not traced."""
+    rows: Written = dict(already.get("rows", {}))
+    heads: Written = dict(already.get("heads", {}))
     name, _, kind = family.partition(":")
     known = FAMILIES[name]
     trace = trace_chunked_row if takes_chunks(family) else trace_hybrid_row if known.mixer else trace_row
     is_mixed = bool(known.mixer and kind)
     with_head = f"{name}:{ATTENTION}" if is_mixed else family  # all kinds of a hybrid are under one head
     trace_head = trace_hybrid_row if is_mixed else trace
-    modes = worth_tracing("sdpa" if known.sdpa else "eager", name in WINDOWED)
-    for mode in hybrid_modes() if known.mixer else modes:
+    if known.mixer:
+        has_delta = known.mixer.startswith("delta") and kind != ATTENTION
+        modes = hybrid_modes(has_attention=kind != LINEAR, has_delta=has_delta)
+    else:
+        modes = worth_tracing("sdpa" if known.sdpa else "eager", name in WINDOWED)
+    for mode in modes:
+        gc.collect()
+        gc.freeze()  # each rehearsal begins with a collection, which need not look at what stands
         try:
-            traced = trace(family, mode)
-            rows[mode.name] = write_row(traced)
-            if (chunked := f"{mode.head} chunked") not in heads:
-                heads[chunked] = write_head(traced)
-                for loss in OTHER_LOSSES:
-                    heads[f"{mode.head} {loss}"] = write_head(trace_head(with_head, mode, loss))
+            traced = None
+            if mode.name not in rows:
+                traced = trace(family, mode)
+                rows[mode.name] = write_row(traced)
+            for loss in TRAINED_LOSSES if mode.method == "full" else LOSSES:
+                if (head := f"{mode.head} {loss}") not in heads:
+                    of_head = traced if traced and loss == "chunked" else trace_head(with_head, mode, loss)
+                    heads[head] = write_head(of_head)
         except UnsolvedError as error:
             sys.stderr.write(f"{family} {mode.name}: {error}\n")
     return {"versions": _versions(), "rows": rows, "heads": heads}

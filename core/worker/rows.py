@@ -10,7 +10,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -25,7 +25,7 @@ from core.worker.phases import ATTENDED, ATTENTION_BACK, HEAD, RETURNED
 from core.worker.rehearse import EVALUATION, STEP, TRAINING, Rehearsed, rehearse
 from core.worker.replay import part_of
 from core.worker.storages import StorageLog
-from core.worker.toys import TOYS, Toy, settings, symbols
+from core.worker.toys import DOUBLE_CHUNKS, TOYS, Toy, settings, symbols
 
 STANDING = ("weights", "constants", "adapter", "optimizer")
 """Parts that stand the whole time and are counted by arithmetic of their own."""
@@ -40,8 +40,9 @@ CUDA = Device("cuda", 0, "GPU", 0, 0, bf16=True)
 NUM_STAGES = 3
 """Of the head: until the model gives it the hidden states, then until autocast lets go of its copies of weights,
 and from there on. At each something less stands of what the model made."""
-Loss = Literal["chunked", "single", "full"]
-"""chunked in several chunks, in a single one, or the full loss."""
+Loss = Literal["chunked", "double", "single", "full"]
+"""chunked in three chunks or more, in two, in a single one, or the full loss. With more than two, a chunk in the
+middle finds what the one before it left."""
 Term = tuple[str, str, Fraction]
 """Part of the estimate, product of dimensions, bytes per unit of it."""
 Vector = dict[tuple[str, str], Fraction]
@@ -120,6 +121,8 @@ def solve(
     family: str, mode: Mode, loss: Loss, rehearsal: Callable[..., Rehearsed] = rehearse, toys: Toys = TOYS
 ) -> Solved:
     """The same top by top, on the toys that are given. Raises UnsolvedError."""
+    if loss == "double":
+        toys = (replace(toys[0], chunk=DOUBLE_CHUNKS[0]), replace(toys[1], chunk=DOUBLE_CHUNKS[1]))
     shallow = _trace(family, toys[0], SHALLOW, mode, loss, rehearsal)
     deep = _trace(family, toys[1], DEEP, mode, loss, rehearsal)
     twins = _twins(shallow, deep)
@@ -191,7 +194,7 @@ def _trace(
         wanted["method.rank"] = toy.rank
     described = settings(family, toy, depth, is_windowed=mode.windowed, tied=mode.tied)
     held = losses.CHUNK_SCORES
-    losses.CHUNK_SCORES = toy.vocab * (toy.chunk if loss == "chunked" else toy.rows * toy.length)
+    losses.CHUNK_SCORES = toy.vocab * (toy.chunk if loss in ("chunked", "double") else toy.rows * toy.length)
     try:
         done = rehearsal(
             config.with_values(wanted), described, device, trained=toy.trained, mode=nullcontext()

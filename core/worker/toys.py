@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.memory.rows import UNGROUPED
+from core.memory.rows import SINGLE, UNGROUPED
 from core.memory.symbols import values
 from core.models.facts import facts_from_config
 from core.models.families import FAMILIES
@@ -59,6 +59,8 @@ HYBRID_TOYS = (
         mixer_heads=10, mixer_groups=2, mixer_keys=14, mixer_values=22, expand=2, mixer_chunk=72),
 )  # fmt: skip
 """Rotary positions of some hybrids take a quarter of a head, which eight divides."""
+DOUBLE_CHUNKS = (71, 127)
+"""Tokens that go through the head together where the toys' trained ones make two chunks."""
 OWN_HEAD_DIM = {
     "llama", "mistral", "ministral", "ministral3", "qwen3", "gemma", "gemma2", "gemma3_text", "glm", "glm4",
     "mixtral", "qwen3_moe", "gpt_oss", "qwen3_next", "qwen3_5_text", "falcon_h1",
@@ -70,6 +72,8 @@ GROUPED = OWN_HEAD_DIM | {
 MIXTURES = {"mixtral", "qwen2_moe", "qwen3_moe", "gpt_oss", "qwen3_next"}
 FUSED = ("phi3",)
 """Families with grouped heads whose queries, keys and values are one tensor."""
+ONE_HEADED = ("gemma3_text",)
+"""Families with models that have one head of keys, and masks."""
 WINDOWED = {"mistral": 16, "phi3": 16, "gemma2": 16, "gemma3_text": 16, "olmo3": 16, "starcoder2": 16}
 """Families whose layers may look back only so far, and a length that the toys' rows exceed."""
 
@@ -78,7 +82,7 @@ def settings(
     family: str, toy: Toy, num_layers: int, *, is_windowed: bool = False, tied: bool = False
 ) -> dict[str, Any]:
     """The config.json of a toy. Of a hybrid with several kinds of layers, "lfm2:linear" names one, of which all
-    layers are; "phi3:ungrouped" has as many heads of keys as of queries."""
+    layers are; "phi3:ungrouped" has as many heads of keys as of queries, "gemma3_text:single" has one."""
     family, _, kind = family.partition(":")
     found: dict[str, Any] = {
         "model_type": family,
@@ -104,7 +108,7 @@ def settings(
                   "num_experts_per_tok": toy.experts_per_token,
                   "moe_intermediate_size": toy.mlp, "shared_expert_intermediate_size": toy.mlp}  # fmt: skip
     if family in GROUPED:
-        found["num_key_value_heads"] = toy.heads if kind == UNGROUPED else toy.kv_heads
+        found["num_key_value_heads"] = {UNGROUPED: toy.heads, SINGLE: 1}.get(kind, toy.kv_heads)
     if family in OWN_HEAD_DIM:
         found["head_dim"] = toy.head_dim
     if family == "smollm3":

@@ -151,18 +151,19 @@ def models() -> dict[str, dict[str, Any]]:
     return {**listed, **OTHERS}
 
 
-def points(seed: int, each: int = POINTS_EACH, only: str = "") -> Iterator[Point]:
+def points(seed: int, each: int = POINTS_EACH, only: str = "", *, in_corner: bool = False) -> Iterator[Point]:
     """The grid: `each` points of every quantisation and every architecture whose name has `only` in it; one in
-    thirty has all its layers."""
+    thirty has all its layers. In the corner where rare settings meet all are of 8 bits, and all are rare."""
     for name, settings in models().items():
         if only not in name:
             continue
-        for quantization in QUANTIZATIONS:
-            random_ = random.Random(f"{seed} {name} {quantization}")
+        for quantization in ("int8",) if in_corner else QUANTIZATIONS:
+            random_ = random.Random(f"{seed} {name} {quantization}" + " corner" * in_corner)
             for number in range(each):
                 point = None
                 while point is None:
-                    point = _drawn(random_, name, settings, quantization, is_rare=number % 2 == 1)
+                    is_rare = in_corner or number % 2 == 1
+                    point = _drawn(random_, name, settings, quantization, is_rare, in_corner)
                 if random_.random() > WHOLE or "-8x7B" in name:
                     few = shallow(settings, random_.choice((2, 2, 3, 5)))
                     point = Point(name, few, point.config, point.device, point.values)
@@ -188,7 +189,12 @@ def config_of(values: dict[str, Any]) -> RunConfig:
 
 
 def _drawn(
-    random_: random.Random, name: str, settings: dict[str, Any], quantization: str, is_rare: bool
+    random_: random.Random,
+    name: str,
+    settings: dict[str, Any],
+    quantization: str,
+    is_rare: bool,
+    in_corner: bool,
 ) -> Point | None:
     facts = facts_from_config(settings)
     pick = random_.choice
@@ -211,6 +217,11 @@ def _drawn(
         values["model.double_quantization"] = pick((True, True, False))
     if is_rare:
         values |= _rare(random_, facts, is_full, quantization)
+    if in_corner:
+        values["method.targets"] = tuple(facts_targets(facts))
+        values["memory.adapter_dtype"], values["method.dropout"] = pick(
+            (("bf16", 0.0), ("fp32", 0.1), ("bf16", 0.1))
+        )
     rows, length = values["optim.batch_size"], values["data.max_length"]
     is_eager = values.get("model.attention") == "eager" or facts.attention == "eager"
     if rows * length * facts.vocab > MOST_SCORES and values["memory.loss"] == "full":
@@ -290,6 +301,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="add points only of models whose name has this in it")
     parser.add_argument("--each", type=int, default=POINTS_EACH, help="points of each model and quantisation")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--corner", action="store_true", help="add points only where three rare settings meet")
     parser.add_argument("--anew", action="store_true", help="rehearse again what stands in the table")
     options = parser.parse_args()
     quieten()
@@ -300,7 +312,7 @@ def main() -> int:
     for key, known in outcomes.items() if options.anew else ():
         outcomes[key] = compare(known.point)
         write_table(outcomes.values(), options.csv)
-    for point in points(options.seed, options.each, options.only):
+    for point in points(options.seed, options.each, options.only, in_corner=options.corner):
         key = tuple(point.cells.values())
         if key not in outcomes:
             outcomes[key] = compare(point)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -135,6 +136,32 @@ def test_adapters_are_where_they_are_counted(family: str) -> None:
     facts = facts_from_config({"model_type": family, **settings})
     counted = num_trainable(facts, resolve(config, facts, Device("cpu", 0, "CPU", 0, 0)))
     assert counted == sum(p.numel() for p in model.parameters() if p.requires_grad) > 0
+
+
+STATE_SPACES: dict[str, dict[str, Any]] = {
+    "mamba": {"state_size": 8},
+    "falcon_mamba": {"state_size": 8},
+    "mamba2": {"state_size": 16, "num_heads": 8, "head_dim": 16, "n_groups": 1, "chunk_size": 16},
+    "nemotron_h": {"intermediate_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
+                   "mamba_num_heads": 8, "mamba_head_dim": 16, "ssm_state_size": 16, "n_groups": 2,
+                   "chunk_size": 16, "layers_block_type": ["mamba", "attention", "mlp"]},
+    "jamba": {"intermediate_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2, "num_experts": 2,
+              "mamba_d_state": 8, "use_mamba_kernels": False, "attn_layer_period": 2, "attn_layer_offset": 1},
+    "bamba": {**MAMBA, "attn_layer_indices": [1]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", STATE_SPACES)
+def test_the_usual_targets_of_state_spaces_all_learn(family: str) -> None:
+    """PEFT refuses some of their layers, and an adapter on others would never be called."""
+    usual = {"hidden_size": 64, "num_hidden_layers": 3, "vocab_size": 300}
+    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **{**usual, **STATE_SPACES[family]}))
+    config = RunConfig()
+    model = adapters.attach(base, config.method, config.memory, 0)
+    model(input_ids=torch.arange(24)[None]).logits.square().sum().backward()
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert any("in_proj" in name for name in trained)
+    assert [name for name, p in trained.items() if p.grad is None or ("lora_B" in name and not p.grad.any())] == []
 
 
 def test_a_layer_that_cannot_have_an_adapter_is_named() -> None:

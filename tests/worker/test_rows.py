@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -16,7 +18,7 @@ from core.memory.symbols import PRODUCTS
 from core.models.families import FAMILIES
 from core.worker.row_files import write_row
 from core.worker.rows import trace_row
-from core.worker.toys import TOYS, symbols
+from core.worker.toys import DOUBLE_CHUNKS, TOYS, symbols
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +52,12 @@ def test_a_row_traced_anew_is_the_one_in_the_file(family: str, mode: Mode) -> No
 
 
 @pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if not family.mixer])
-def test_toys_tell_every_product_apart(family: str) -> None:
+@pytest.mark.parametrize("chunks", [[toy.chunk for toy in TOYS], DOUBLE_CHUNKS])
+def test_toys_tell_every_product_apart(family: str, chunks: Sequence[int]) -> None:
     """Two products that grow alike from one toy to the other would be taken for each other. Only those may that
     are always in one proportion in a family, such as all queries and the hidden width."""
-    toys = [symbols(family, toy, depth) for toy, depth in zip(TOYS, (3, 4), strict=True)]
+    made = [replace(toy, chunk=chunk) for toy, chunk in zip(TOYS, chunks, strict=True)]
+    toys = [symbols(family, toy, depth) for toy, depth in zip(made, (3, 4), strict=True)]
     same = {
         letter: other
         for letter, other, factor in (
@@ -77,9 +81,12 @@ def test_toys_tell_every_product_apart(family: str) -> None:
 
 def test_a_mode_that_was_not_traced_is_made_up_of_those_that_were() -> None:
     names = set(rows._file("llama")["rows"])
-    near = nearest(Mode(base="nf4", dropout=True, packed=True, checkpointing=False), names)
-    assert near.mode == Mode(base="nf4", checkpointing=False)
-    assert [more.dropout - less.dropout for more, less in near.changes] == [1, 0]
+    near = nearest(Mode(base="nf4", dropout=True, packed=True, attention="eager", checkpointing=False), names)
+    assert near.mode == Mode(base="nf4", dropout=True, checkpointing=False)
+    assert [(more.attention, less.attention) for more, less in near.changes] == [
+        ("eager", "sdpa"),
+        ("eager", "eager"),
+    ]
     assert [more.packed - less.packed for more, less in near.changes] == [0, 1]
     assert all(more.name in names and less.name in names for more, less in near.changes)
 
