@@ -152,10 +152,10 @@ class Measured(Spoken):
 
 
 class Judged(Spoken):
-    """What becomes of the rows; without findings where there are too many to keep their tokens."""
+    """What becomes of the rows."""
 
     type: Literal["judged"] = "judged"
-    findings: Findings | None
+    findings: Findings
 
 
 class Exported(Spoken):

@@ -125,11 +125,7 @@ def _measured(config: RunConfig, *, is_sample: bool) -> Measured:
 def judged(config: RunConfig) -> Findings:
     """What is wrong or odd about the rows as the model sees them, and what becomes of them. Raises HoneError."""
     answer = _last(config, Judge(data=config.data, seed=config.runtime.seed))
-    if not isinstance(answer, Judged) or answer.findings is None:
-        raise HoneError(
-            f"{config.data.source} is too large to be judged through a model; check it without --model.",
-            path="data.source",
-        )
+    assert isinstance(answer, Judged)
     return answer.findings
 
 

@@ -25,29 +25,34 @@ def judge_tokens(made: Tokens, data: DataSection, seed: int, *, in_pieces: bool)
 
 def _emptied(made: Tokens, data: DataSection) -> NDArray[np.int64]:
     """Rows of which nothing trained is left once they are cut."""
-    sums = running_sum(made.mask())
-    ends = np.minimum(made.starts[:-1] + data.max_length, made.starts[1:])
-    learns = sums[ends] > sums[made.starts[:-1]]
+    learns = _trained_within(made, data.max_length) > 0
     return np.setdiff1d(made.rows, made.rows[learns])
 
 
-def running_sum(trained: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many tokens are trained before each place. Shape [tokens + 1]."""
-    return np.concatenate([[0], np.cumsum(trained, dtype=np.int64)])
+def _trained_within(made: Tokens, limit: int) -> NDArray[np.int64]:
+    """How many of the first tokens of each sequence are trained. Shape [sequences]."""
+    begins, ends = np.minimum(made.spans.astype(np.int64), limit).T
+    sums = running_sum(np.maximum(ends - begins, 0))
+    return sums[made.span_starts[1:]] - sums[made.span_starts[:-1]]
+
+
+def running_sum(values: NDArray[np.bool_] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sum of all values before each place. Shape [values + 1]."""
+    return np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
 
 
 def long_in_words(made: Tokens, data: DataSection) -> Detail:
     """What is said of a row over the limit: how long it is and what is lost."""
-    sums, by_row = running_sum(made.mask()), np.searchsorted(made.rows, np.arange(made.num_rows + 1))
+    lengths, by_row = made.lengths, np.searchsorted(made.rows, np.arange(made.num_rows + 1))
+    lost = np.maximum(lengths - data.max_length, 0)
+    lost_trained = _trained_within(made, int(lengths.max(initial=0))) - _trained_within(made, data.max_length)
 
     def say(kind: str, number: int) -> str:
         if kind != LONG:
             return ""
         mine = slice(by_row[number], by_row[number + 1])
-        starts, ends = made.starts[:-1][mine], made.starts[1:][mine]
-        cut = np.minimum(starts + data.max_length, ends)
-        lost, lost_trained = int((ends - cut).sum()), int((sums[ends] - sums[cut]).sum())
-        over = f"{lost:,} over the limit" + (f", {lost_trained:,} of them trained" if lost_trained else "")
-        return f"has {int((ends - starts).max()):,} tokens, {over}"
+        num_trained = int(lost_trained[mine].sum())
+        trained = f", {num_trained:,} of them trained" if num_trained else ""
+        return f"has {int(lengths[mine].max()):,} tokens, {int(lost[mine].sum()):,} over the limit{trained}"
 
     return say

@@ -48,9 +48,10 @@ class LengthCount:
             self._remarks[name] += int(made.has_remark(name).sum())
         while made.lengths.max(initial=0) > MOST_PLACES * self._width:
             self._halve()
-        trained = np.flatnonzero(made.mask())
-        starts = np.repeat(made.starts[:-1], made.lengths)[trained]
-        self._trained_at += np.bincount((trained - starts) // self._width, minlength=MOST_PLACES)
+        edges = np.zeros(MOST_PLACES * self._width + 1, np.int64)
+        np.add.at(edges, made.spans[:, 0], 1)
+        np.subtract.at(edges, made.spans[:, 1], 1)
+        self._trained_at += np.cumsum(edges[:-1]).reshape(MOST_PLACES, self._width).sum(axis=1)
 
     def measured(self, num_rows: int, reasons: dict[str, int], is_split: bool) -> Measured:
         """The counts, for data of this many rows in all."""

@@ -28,6 +28,7 @@ from core.sections import DataSection
 from core.worker.examples import Encoder, Example, Text, encoder_for
 from core.worker.judging import judge_tokens, long_in_words
 from core.worker.lengths import LengthCount
+from core.worker.outlines import outlining
 from core.worker.template import DATE, ChatTemplate, TrainOn, ensure_template
 from core.worker.tokenizer import load_tokenizer
 from core.worker.tokens import Tokens
@@ -37,7 +38,7 @@ SAMPLE_SECONDS = 1.0
 SAMPLE_ROWS = 2000
 REPORT_SECONDS = 0.2
 MOST_KEPT_BYTES = 2**30
-"""Of data whose tokens are kept; of more they are only counted, in memory that does not grow."""
+"""Of data whose tokens are kept; of more only where they begin and end, see `outlining`."""
 
 
 class Sight:
@@ -88,30 +89,35 @@ class Sight:
 
     def measure(self, is_sample: bool) -> Iterator[Answer]:
         """Progress, and at the end one Measured; a sample is evenly spread, and ends after about a second."""
-        if not is_sample and self._data.num_bytes < MOST_KEPT_BYTES:
-            yield from self._measure_all()
+        if is_sample:
+            yield from self._measure_sample()
             return
+        count, look = LengthCount(), self._ready
+        made = yield from self._tokens(self._data, fingerprint(look.data.source, look.data.more))
+        count.add_all(made)
+        refused = Counter(
+            {reason: int((made.refusals == place).sum()) for place, reason in enumerate(made.reasons)}
+        )
+        yield count.measured(len(self._data), dict(refused.most_common()), self._in_pieces)
+
+    def _measure_sample(self) -> Iterator[Answer]:
         encoder, count, began = self._encoder(), LengthCount(), time.monotonic()
         reported, num_rows = began, len(self._data)
-        order = _spread(num_rows, SAMPLE_ROWS) if is_sample else range(num_rows)
+        order = _spread(num_rows, SAMPLE_ROWS)
         for first in range(0, len(order), CHUNK_ROWS):
-            numbers = order[first : first + CHUNK_ROWS]
-            rows = self._data[numbers[0] : numbers[-1] + 1] if not is_sample else [self._data[i] for i in numbers]
+            rows = [self._data[number] for number in order[first : first + CHUNK_ROWS]]
             for outcome in encoder.read(rows):
                 count.add([one.example for one in outcome.sequences], outcome.remarks)
             now = time.monotonic()
-            if now - reported > REPORT_SECONDS:
+            if now - reported > REPORT_SECONDS:  # who asks for a row meanwhile gets it
                 yield Progress(label="Counting tokens", done=count.num_rows, total=num_rows, unit="rows")
                 reported = now
-            if is_sample and now - began > SAMPLE_SECONDS:
+            if now - began > SAMPLE_SECONDS:
                 break
         yield count.measured(num_rows, dict(encoder.skipped.most_common()), self._in_pieces)
 
     def judge(self, data: DataSection, seed: int) -> Iterator[Answer]:
         """Progress, and at the end one Judged. Raises HoneError for a file to evaluate on that cannot be had."""
-        if self._data.num_bytes >= MOST_KEPT_BYTES:
-            yield Judged(findings=None)
-            return
         rows, made, judgement = yield from self._judged(data, seed)
         detail = long_in_words(made, data)
         yield Judged(findings=Listing(rows, made.marks, judgement, detail).findings())
@@ -131,13 +137,14 @@ class Sight:
         return rows, made, judge_tokens(made, data, seed, in_pieces=self._in_pieces)
 
     def _tokens(self, rows: Rows, sha256: str) -> Generator[Answer, None, Tokens]:
-        """Every row in tokens, which a run with the same settings finds again."""
+        """Every row in tokens; a run with the same settings finds them again, unless there is too much to keep."""
         from core.worker.token_cache import caching_tokens, key_of  # Arrow takes a moment to load
 
         look = self._ready
         key = key_of(sha256, self._tokenizer, self._template, self._train_on, look.data, look.seed)
         if key not in self._made:
-            work = caching_tokens(key, rows, self._encoder())
+            is_kept = rows.num_bytes < MOST_KEPT_BYTES
+            work = caching_tokens(key, rows, self._encoder()) if is_kept else outlining(rows, self._encoder())
             while True:
                 try:
                     yield Progress(label="Counting tokens", done=next(work), total=len(rows), unit="rows")
@@ -145,16 +152,6 @@ class Sight:
                     self._made = {key: done.value} if rows is self._data else {**self._made, key: done.value}
                     break
         return self._made[key]
-
-    def _measure_all(self) -> Iterator[Answer]:
-        """Every row, by tokens that are kept."""
-        count, look = LengthCount(), self._ready
-        made = yield from self._tokens(self._data, fingerprint(look.data.source, look.data.more))
-        count.add_all(made)
-        refused = Counter(
-            {reason: int((made.refusals == place).sum()) for place, reason in enumerate(made.reasons)}
-        )
-        yield count.measured(len(self._data), dict(refused.most_common()), self._in_pieces)
 
     @property
     def _ready(self) -> Look:
