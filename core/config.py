@@ -124,6 +124,12 @@ def contradictions(config: RunConfig) -> list[Mistake]:
     if config.optim.optimizer in PAGED and config.runtime.device in ("cpu", "mps"):
         plain = config.optim.optimizer.removeprefix("paged_")
         return [Mistake("optim.optimizer", f"Paged states need an NVIDIA GPU; choose {plain}.")]
+    if config.runtime.sharding != "none" and isinstance(config.method, Full):
+        told = "Full fine-tuning has no frozen layers to split: choose LoRA, or set runtime.sharding to none."
+        return [Mistake("method.kind", told)]
+    if config.runtime.sharding != "none" and config.runtime.processes == 1:
+        told = "Layers are split between 2 processes or more: raise it, or set runtime.sharding to none."
+        return [Mistake("runtime.processes", told)]
     return []
 
 

@@ -224,6 +224,8 @@ class EvaluationSection(Section):
 class RuntimeSection(Section):
     processes: int = Field(default=1, ge=1, le=64)
     """Processes that share the batches of each step, one per GPU."""
+    sharding: Literal["none", "layers"] = "none"
+    """layers: each process keeps a part of every frozen layer, gathered when needed; slower."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes a GPU where there is one."""
     seed: int = Field(default=0, ge=0, le=INT_MAX)

@@ -27,7 +27,8 @@ from core.worker.gauge import Gauge
 PATIENCE = timedelta(days=30)
 """No process waits in vain: the death of another is noticed elsewhere (see peers.py)."""
 LAST_SECONDS = 30.0
-STEP, OVER = 1, 2
+STEP, OVER, PASS = 1, 2, 3
+"""What the leader says: a step is due, there are no more, or layers are to be gathered for a pass of its own."""
 
 
 @dataclass
@@ -87,9 +88,32 @@ class Group:
         for tensor in tensors:
             distributed.broadcast(tensor.detach(), src=0)
 
-    def call(self, gauge: Gauge, word: int = STEP) -> bool:
-        """Meet the others before a step: the leader says whether there is one, and learns how much memory the
-        largest process takes. Returns whether there is one."""
+    def gather(self, whole: Tensor, part: Tensor) -> None:
+        """Put the parts of all processes, which are equally long, side by side into `whole`."""
+        try:
+            if part.device.type == "cuda" and distributed.is_nccl_available():
+                distributed.all_gather_into_tensor(whole, part)
+                return
+            # gloo would gather into a copy of the whole, and not on GPUs.
+            for rank, place in enumerate(whole.split(len(part))):
+                if rank == self.rank:
+                    place.copy_(part)
+                distributed.broadcast(place, src=rank)
+        except RuntimeError as error:
+            raise self._lost(error) from error
+
+    def anyone(self, own: bool) -> bool:
+        """Whether it holds in any process."""
+        words = torch.tensor([own], dtype=torch.int64)
+        try:
+            distributed.all_reduce(words, distributed.ReduceOp.MAX)
+        except RuntimeError as error:
+            raise self._lost(error) from error
+        return bool(words.item())
+
+    def call(self, gauge: Gauge, word: int = STEP) -> int:
+        """Meet the others: the leader says what is next, and learns how much memory the largest process takes.
+        Returns what it says."""
         words = torch.tensor([word if self.leads else 0, gauge.own_now, gauge.own_peak])
         try:
             distributed.all_reduce(words, distributed.ReduceOp.MAX)
@@ -98,7 +122,7 @@ class Group:
         said, now, peak = words.tolist()
         if self.leads:
             gauge.count_others(now, peak)
-        return said == STEP
+        return said
 
     def dismiss(self, gauge: Gauge) -> None:
         """For the leader: there are no more steps."""

@@ -20,6 +20,7 @@ from core.sections import ModelSection
 from core.worker import experts
 from core.worker.eight_bits import mend_keeping
 from core.worker.load import quantization_config
+from core.worker.quantized import constants_of
 from core.worker.quantizers import experts_included
 
 BLOCK, NESTED_BLOCK = 64, 256
@@ -95,7 +96,7 @@ def tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, parameter in model.named_parameters():
         kind = "adapter" if parameter.requires_grad and "lora_" in name else "weights"
         yield kind, parameter
-        for constant in _constants(parameter):
+        for constant in constants_of(parameter):
             yield "constants", constant
     for module in model.modules():
         state = getattr(module, "state", None)  # of an 8-bit layer
@@ -104,17 +105,6 @@ def tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
                 yield "constants", value
     for _, buffer in model.named_buffers():
         yield "weights", buffer
-
-
-def _constants(parameter: nn.Parameter) -> list[Tensor]:
-    if experts.is_packed(parameter):
-        return list(parameter.quant_state.constants.values())  # type: ignore[attr-defined]
-    found = [getattr(parameter, "SCB", None)]
-    state = getattr(parameter, "quant_state", None)
-    while state is not None:
-        found += [state.absmax, state.code, getattr(state, "offset", None)]
-        state = getattr(state, "state2", None)
-    return [value for value in found if isinstance(value, Tensor)]
 
 
 def _fake(value: Tensor, mode: AbstractContextManager[Any]) -> Tensor:

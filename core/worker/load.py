@@ -15,6 +15,8 @@ from transformers.utils import logging
 from core.errors import HoneError
 from core.hardware import Device
 from core.sections import ModelSection
+from core.worker.shards import Shards
+from core.worker.split_loading import splitting
 from core.worker.tokenizer import TRUSTED_ONLY, first_line
 from core.worker.tokenizer import load_tokenizer as load_tokenizer
 
@@ -44,11 +46,18 @@ def stored_dtype(folder: Path) -> torch.dtype:
 
 
 def load_model(
-    model: ModelSection, folder: Path, device: Device, *, compute: torch.dtype, weights: torch.dtype | None = None
+    model: ModelSection,
+    folder: Path,
+    device: Device,
+    *,
+    compute: torch.dtype,
+    weights: torch.dtype | None = None,
+    shards: Shards | None = None,
 ) -> PreTrainedModel:
     """The model in a clean copy, on the device, in evaluation mode.
 
     `compute` is what it computes in and, unless `weights` says otherwise, what unquantised weights are held in.
+    With `shards` each layer is split as soon as it is read, so that never more than one is whole.
     Raises HoneError when files are incomplete, the attention is not to be had, or memory is short.
     """
     options: dict[str, Any] = {"dtype": weights or compute}
@@ -67,7 +76,7 @@ def load_model(
 
         mend_keeping()
     try:
-        with _experts_included(model):
+        with _experts_included(model), splitting(shards) if shards else nullcontext():
             loaded, told = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
                 folder, **TRUSTED_ONLY, use_safetensors=True, output_loading_info=True, **options
             )
@@ -86,6 +95,8 @@ def load_model(
             f"such as {wrong[0]}; get the whole model again.",
             path="model.source",
         )
+    if shards:
+        shards.split_rest(loaded)
     for module in loaded.modules():
         # WORKAROUND: on CPUs with AVX512-BF16 bitsandbytes 0.50 packs 4-bit weights anew at the first evaluation,
         # which rounds their constants, fails for widths that 64 does not divide, and is not undone for training.

@@ -30,6 +30,7 @@ from core.worker.hollow import build, fill, largest_unquantised, tensors_of
 from core.worker.losses import TokenLoss
 from core.worker.phases import EMBED, Phases
 from core.worker.pretence import Kernels, pretend
+from core.worker.shards import Shards
 from core.worker.step import Gradient, Stepper
 from core.worker.storages import StorageLog, rounded
 
@@ -73,11 +74,18 @@ def rehearse(
     compute = load.compute_dtype(config.model, device)
     mode = mode or FakeTensorMode(allow_non_fake_inputs=True)
     setting = assemble(config, settings, compute, mode, length=length, trained=trained)
+    unquantised = largest_unquantised(setting.base) * compute.itemsize
     log = StorageLog()
+    shards = _split(setting, mode) if config.runtime.sharding == "layers" else None
+    if shards:
+        # 16-bit views, because bytes are taken for weights that have to be packed as they are loaded.
+        log.adopt((part.view(torch.bfloat16) for part in (shards.buffer, *shards.parts.values())), "weights")
     for kind, tensor in tensors_of(setting.model):
-        log.adopt([tensor], kind)
-    loading = sum(rounded(birth.num_bytes) for birth in log.births if birth.kind != "adapter")
-    loading += largest_unquantised(setting.base) * compute.itemsize
+        if not shards or tensor.untyped_storage()._cdata != shards.buffer.untyped_storage()._cdata:
+            log.adopt([tensor], kind)
+    loading = sum(rounded(birth.num_bytes) for birth in log.births if birth.kind != "adapter") + unquantised
+    if shards:
+        loading += len(shards.buffer)  # the layer that is whole for a moment
     place = _Place(log, report)
     layers = Phases(setting.base, place.begin, log.turn).layers
     with _no_collection(), pretend(device, config.data.packing), mode, log, Kernels(log, device):
@@ -91,6 +99,27 @@ def rehearse(
         setting.evaluate()
     num_trainable = sum(p.numel() for _, p in setting.parameters)
     return Rehearsed(log, time.perf_counter() - begun, len(layers), num_trainable, loading)
+
+
+@dataclass(frozen=True)
+class _First:
+    """The first of several processes without the others: what they would give is as large as its own part."""
+
+    size: int
+    rank: int = 0
+
+    def gather(self, whole: Tensor, part: Tensor) -> None:
+        for place in whole.split(len(part)):
+            place.copy_(part)
+
+
+def _split(setting: Setting, mode: AbstractContextManager[Any]) -> Shards:
+    """Split the layers as the first process of the run does."""
+    shards = Shards(_First(setting.config.runtime.processes), CPU)
+    with mode:
+        shards.split_rest(setting.base)
+    shards.watch()
+    return shards
 
 
 @dataclass(frozen=True)

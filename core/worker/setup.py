@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 
 import torch
@@ -40,9 +41,10 @@ from core.worker.environment import settle, write_environment
 from core.worker.examples import encoder_for
 from core.worker.flat_gradients import FlatGradients
 from core.worker.gauge import Gauge
-from core.worker.group import Group
+from core.worker.group import PASS, Group
 from core.worker.losses import TokenLoss
-from core.worker.shared_step import SharedStepper
+from core.worker.shards import Shards
+from core.worker.shared_step import ShardedStepper, SharedStepper
 from core.worker.step import START_SCALE, Stepper
 from core.worker.template import ChatTemplate, TrainOn, ensure_template
 from core.worker.token_cache import cached_tokens, key_of
@@ -74,6 +76,15 @@ class Setup:
     """The number format of the base's own files, in which a full fine-tune is handed over."""
     group: Group | None = None
     """The processes that train together; None for one alone."""
+    shards: Shards | None = None
+    """The layers that are split between them; None when every process holds them whole."""
+
+    def computing_alone(self) -> AbstractContextManager[None]:
+        """Inside it the leader alone computes, and no step is taken."""
+        if self.shards is None or self.group is None:
+            return nullcontext()
+        group, gauge = self.group, self.gauge
+        return self.shards.leading(lambda: group.call(gauge, PASS))
 
 
 def set_up(run: Run, warn: Write, group: Group | None = None) -> Setup:
@@ -119,10 +130,13 @@ def set_up(run: Run, warn: Write, group: Group | None = None) -> Setup:
 
     began = time.monotonic()
     write(Working(label=f"Loading {base.name}", done=0))
-    loaded = _load_base(config, base, last, device, compute)
+    shards = Shards(group, where) if group and config.runtime.sharding == "layers" else None
+    loaded = _load_base(config, base, last, device, compute, shards)
     _check_reach(loaded, data)
     adapters.prepare(loaded, config.model, config.memory)
     model = adapters.attach(loaded, config.method, config.memory, config.runtime.seed)
+    if shards:
+        shards.watch()
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     trained = Trained(model, parameters, optimizer.make_optimizer(parameters, config.optim), _origin(base))
     if last:
@@ -158,11 +172,14 @@ def set_up(run: Run, warn: Write, group: Group | None = None) -> Setup:
         )
     )
     shared = {"group": group, "flat": FlatGradients(parameters, where)} if group else {}
+    if shards:
+        shared["shards"] = shards
     return Setup(
         run=run,
         config=config,
         write=write,
         group=group,
+        shards=shards,
         accelerator=accelerator,
         gauge=gauge,
         tokenizer=tokenizer,
@@ -171,7 +188,7 @@ def set_up(run: Run, warn: Write, group: Group | None = None) -> Setup:
         total_steps=total_steps,
         model=model,
         loss=loss,
-        stepper=(SharedStepper if group else Stepper)(
+        stepper=(ShardedStepper if shards else SharedStepper if group else Stepper)(
             loss=loss,
             examples=data.examples,
             parameters=parameters,
@@ -296,11 +313,16 @@ def _read_data(config: RunConfig, tokenizer: Tokenizer, date: str, write: Write)
 
 
 def _load_base(
-    config: RunConfig, base: ModelFolder, last: Checkpoint | None, device: Device, compute: torch.dtype
+    config: RunConfig,
+    base: ModelFolder,
+    last: Checkpoint | None,
+    device: Device,
+    compute: torch.dtype,
+    shards: Shards | None,
 ) -> PreTrainedModel:
     """The model to train: the base, or for a full fine-tune under way the model of its last checkpoint."""
     if not isinstance(config.method, Full):
-        return load.load_model(config.model, clean_copy(base.path), device, compute=compute)
+        return load.load_model(config.model, clean_copy(base.path), device, compute=compute, shards=shards)
     folder = clean_copy(last.folder if last else base.path)
     return load.load_model(config.model, folder, device, compute=compute, weights=torch.float32)
 

@@ -11,6 +11,7 @@ from core.worker.batches import Numbers
 from core.worker.checkpoint import Progress
 from core.worker.flat_gradients import FlatGradients
 from core.worker.group import Group
+from core.worker.shards import Shards
 from core.worker.step import Gradient, Stepper, Whole
 
 
@@ -42,3 +43,23 @@ class SharedStepper(Stepper):
     def _gather(self, loss: Tensor) -> Tensor:
         self.group.add_up(self.flat.with_loss(loss))
         return self.flat.loss.clone()
+
+
+@dataclass(frozen=True)
+class ShardedStepper(SharedStepper):
+    """The same with layers that are split between the processes. Each pass of one is a pass of all: a process that
+    has none, or whose memory ran out in the midst of one, still gives its parts."""
+
+    shards: Shards
+
+    def _begin_pass(self) -> None:
+        self.shards.finish()  # of an attempt that failed
+        self.group.anyone(True)
+        self.shards.begin()
+
+    def _gather(self, loss: Tensor) -> Tensor:
+        self.shards.finish()
+        while self.group.anyone(False):
+            self.shards.begin()
+            self.shards.finish()
+        return super()._gather(loss)

@@ -85,6 +85,7 @@ class Stepper:
             whole = Whole(sum(len(batch.targets) for batch in ready), sum(batch.num_tokens for batch in ready))
         total = torch.zeros((), dtype=torch.float32, device=self.device)
         for batch in ready:
+            self._begin_pass()
             with self.autocast():
                 loss = self.loss.sum(batch) / whole.num_trained
             (loss * scale if self.is_scaled else loss).backward()
@@ -98,6 +99,9 @@ class Stepper:
     def _clear(self) -> None:
         for _, parameter in self.parameters:
             parameter.grad = None
+
+    def _begin_pass(self) -> None:
+        """A forward and backward pass is next."""
 
     def _gather(self, loss: Tensor) -> Tensor:
         """The loss of the whole step, once the gradients are those of the whole step."""

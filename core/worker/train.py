@@ -15,7 +15,7 @@ from core.runs import Run
 from core.worker import checkpoint, evaluate, optimizer
 from core.worker.card import model_card
 from core.worker.failure import is_disk_full, is_out_of_memory
-from core.worker.group import Group
+from core.worker.group import OVER, PASS, Group
 from core.worker.meter import Meter
 from core.worker.setup import Setup, set_up
 from core.worker.step import Gradient
@@ -54,8 +54,12 @@ def follow(run: Run, write: Callable[[Event], None], group: Group) -> None:
     setup = set_up(run, write, group)
     setup.model.train()
     with setup.gauge:
-        while group.call(setup.gauge):
-            _take_step(setup)
+        while (word := group.call(setup.gauge)) != OVER:
+            if word == PASS:
+                assert setup.shards
+                setup.shards.serve()
+            else:
+                _take_step(setup)
 
 
 def steps(setup: Setup, is_told_to_stop: Callable[[], bool]) -> Reason:
@@ -130,7 +134,7 @@ def _evaluate(setup: Setup) -> bool:
     progress, best = setup.progress, setup.progress.best_loss
     setup.model.eval()
     try:
-        with setup.accelerator.autocast():
+        with setup.computing_alone(), setup.accelerator.autocast():
             loss = evaluate.held_out_loss(
                 setup.loss,
                 setup.data.examples,
@@ -156,7 +160,7 @@ def _sample(setup: Setup) -> None:
     prompts = setup.data.prompts[: config.samples or SAMPLES_ON_REQUEST]
     setup.model.eval()
     try:
-        with setup.accelerator.autocast():
+        with setup.computing_alone(), setup.accelerator.autocast():
             texts = evaluate.answers(setup.model, setup.tokenizer, prompts, config.sample_tokens)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

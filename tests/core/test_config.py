@@ -56,6 +56,8 @@ def bounds(info: Any) -> tuple[float, float]:
 
 def with_kind(path: str, kind: str | None) -> RunConfig:
     section = path.partition(".")[0]
+    if path == "runtime.sharding":
+        return RunConfig().with_value("runtime.processes", 2)  # one process has nobody to split with
     return RunConfig() if kind is None else RunConfig().with_value(f"{section}.kind", kind)
 
 

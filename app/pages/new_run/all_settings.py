@@ -15,13 +15,14 @@ from core.config import RunConfig, fields
 
 SHOWN_ELSEWHERE = {"model.source", "model.revision", "data.source", "method.kind"}
 FOR_SEVERAL_GPUS = "runtime.processes"
+FOR_SEVERAL_PROCESSES = "runtime.sharding"
 NUM_COLUMNS = 4
 GROUPS = (("model",), ("data",), ("method", "objective"), ("optim",), ("memory",), ("evaluation",), ("runtime",))
 
 
 class AllSettings(QWidget):
     """Groups follow the config's sections; the method's group changes with the method. How many processes train is
-    asked only where there is more than one GPU."""
+    asked only where there is more than one GPU, and how they share the base only where there are several."""
 
     def __init__(self, draft: Draft, form: Form, has_several_gpus: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
@@ -92,6 +93,8 @@ class _Group(QWidget):
         hidden = set(SHOWN_ELSEWHERE)
         if config.runtime.processes == 1 and not self._has_several_gpus():
             hidden.add(FOR_SEVERAL_GPUS)
+        if config.runtime.processes == 1 or config.method.kind == "full":
+            hidden.add(FOR_SEVERAL_PROCESSES)
         paths = [f"{name}.{key}" for name, section in sections.items() for key, _ in fields(section)]
         types, paths = [type(section) for section in sections.values()], [p for p in paths if p not in hidden]
         if (types, paths) == self._shown:
