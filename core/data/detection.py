@@ -5,14 +5,17 @@ Every answer comes with how sure it is and with what was seen; what is only a gu
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from core.data.formats import EXPECTED, Layout, columns_of
 from core.data.mapping import Meaning
 from core.data.messages import short
-from core.data.row import Format
+from core.data.row import Format, RowError
+from core.data.transcripts import share_of
 from core.errors import HoneError
 
 KNOWN: tuple[tuple[Format, tuple[str, str] | tuple[str]], ...] = (
@@ -36,7 +39,7 @@ JUDGED = ("text", "sentence", "review", "tweet", "comment", "content", "utteranc
 JUDGEMENTS = ("label", "category", "class", "sentiment", "intent", "emotion", "topic", "label_text")
 VERDICTS = (True, False, 0, 1, "true", "false", "True", "False", "0", "1")
 MOST_CLASSES = 40
-SURE, BY_NAME, BY_CONTENT = 1.0, 0.9, 0.6
+SURE, BY_NAME, BY_PATTERN, BY_CONTENT = 1.0, 0.9, 0.9, 0.6
 
 
 def detect(trees: Sequence[dict[str, Any]]) -> Layout | None:
@@ -51,8 +54,9 @@ def detect(trees: Sequence[dict[str, Any]]) -> Layout | None:
     if judged:
         kind, columns = "kto", (*columns, judged)
     shown = " and ".join(columns)
-    return Layout(kind, columns, confidence=round(sureness * count / len(trees), 2),
-                  seen=f"{count:,} of the first {len(trees):,} rows have {shown}")  # fmt: skip
+    layout = Layout(kind, columns, confidence=round(sureness * count / len(trees), 2),
+                    seen=f"{count:,} of the first {len(trees):,} rows have {shown}")  # fmt: skip
+    return _with_transcripts(layout, trees, columns, has_prompt=any(tree.get("prompt") for tree in trees))
 
 
 def layout_for(trees: Sequence[dict[str, Any]], meaning: Meaning, source: str) -> Layout | None:
@@ -65,7 +69,9 @@ def layout_for(trees: Sequence[dict[str, Any]], meaning: Meaning, source: str) -
     meaning.check(names, source)
     if meaning.format is not None:
         shown = ", ".join(f"{role} from {text}" for role, text in meaning.mapping)
-        return Layout(meaning.format, (), meaning, 1.0, f"as mapped: {shown}")
+        layout, filled = Layout(meaning.format, (), meaning, 1.0, f"as mapped: {shown}"), _filled(trees, meaning)
+        columns = [role for role, _ in meaning.mapping if role in ("chosen", "rejected", "messages")]
+        return _with_transcripts(layout, filled, columns, has_prompt="prompt" in dict(meaning.mapping))
     layout = detect(trees)
     if layout is None and (pair := _two_texts(trees)):
         one, two = map(short, pair)
@@ -76,7 +82,7 @@ def layout_for(trees: Sequence[dict[str, Any]], meaning: Meaning, source: str) -
         )
     if layout is None:
         return None
-    return Layout(layout.format, layout.columns, meaning, layout.confidence, layout.seen)
+    return replace(layout, meaning=meaning)
 
 
 def unknown(trees: Sequence[dict[str, Any]], source: str) -> str:
@@ -85,6 +91,30 @@ def unknown(trees: Sequence[dict[str, Any]], source: str) -> str:
         f"{source} has the columns {columns_of(trees)}, which fit no format; rows have {EXPECTED}, or say with "
         "data.mapping which column is what."
     )
+
+
+def _with_transcripts(
+    layout: Layout, trees: Sequence[dict[str, Any]], columns: Sequence[str], *, has_prompt: bool
+) -> Layout:
+    """The layout with conversations in one text each, where most rows have them so."""
+    if layout.format not in ("preference", "messages", "kto") or has_prompt or not columns:
+        return layout
+    columns = columns[:1] if layout.format == "kto" else columns
+    share = share_of(trees, columns)
+    if not share:
+        return layout
+    seen = f"{layout.seen}, in {share:.0%} of them as one text with turns of “Human:” and “Assistant:”"
+    sureness = round(min(layout.confidence, BY_PATTERN * share), 2)
+    return replace(layout, confidence=sureness, seen=seen, has_transcripts=True)
+
+
+def _filled(trees: Sequence[dict[str, Any]], meaning: Meaning) -> list[dict[str, Any]]:
+    """What a mapping makes of those rows that it fits."""
+    found = []
+    for tree in trees:
+        with contextlib.suppress(RowError):
+            found.append(meaning.apply(tree))
+    return found
 
 
 def _by_names(tree: dict[str, Any]) -> tuple[Format, tuple[str, ...], float] | None:

@@ -20,6 +20,7 @@ from core.data.messages import (
     short,
 )
 from core.data.row import Format, Message, Row, RowError
+from core.data.transcripts import read_pair, read_transcript
 
 GOOD, BAD = (True, 1, "true", "True", "1"), (False, 0, "false", "False", "0")
 TEXTS = ("system", "prompt", "completion", "text")
@@ -48,6 +49,8 @@ class Layout:
     """How sure the format is, from 0 to 1."""
     seen: str = ""
     """What speaks for it, in words."""
+    has_transcripts: bool = False
+    """Conversations are one text each, their turns marked “Human:” and “Assistant:”."""
 
 
 PLAIN_TEXT = Layout("text", (), seen="plain text")
@@ -81,12 +84,13 @@ def read_row(tree: dict[str, Any], layout: Layout, line: int) -> Row:
     meaning = layout.meaning
     if meaning.mapping:
         found = meaning.apply(tree)
-        row = _read(_as_texts(found), layout.format, _mapped_columns(layout.format, found), line)
+        columns = _mapped_columns(layout.format, found)
+        row = _read(_as_texts(found), layout.format, columns, line, layout.has_transcripts)
     else:
         for column in layout.columns:
             if column not in tree:
                 raise RowError("missing field", f"has no {short(column)} (found {columns_of([tree])})")
-        row = _read(tree, layout.format, layout.columns, line)
+        row = _read(tree, layout.format, layout.columns, line, layout.has_transcripts)
     if not (meaning.split or meaning.stratum or meaning.group):
         return row
     split, stratum, group = (
@@ -97,20 +101,21 @@ def read_row(tree: dict[str, Any], layout: Layout, line: int) -> Row:
                split=split, stratum=stratum, group=group)  # fmt: skip
 
 
-def _read(tree: dict[str, Any], kind: Format, columns: tuple[str, ...], line: int) -> Row:
+def _read(tree: dict[str, Any], kind: Format, columns: tuple[str, ...], line: int, has_transcripts: bool) -> Row:
     if kind == "text":
         text = _plain(tree[columns[0]] if columns else tree["text"], columns[0] if columns else "text")
         if not text.strip():
             raise RowError("empty text", "text is empty")
         return Row(line, (), text)
     if kind == "preference":
-        return _read_preference(tree, line)
+        return _read_preference(tree, line, has_transcripts)
     label = None
     if kind == "kto":
         label = _verdict(tree[columns[-1]], columns[-1])
         columns = columns[:-1]
     if len(columns) == 1:
-        messages = read_messages(tree[columns[0]], columns[0])
+        read = read_transcript if has_transcripts else read_messages
+        messages = read(tree[columns[0]], columns[0])
     else:
         prompt, answer = columns
         messages = read_turn(tree[prompt], "user", prompt)
@@ -120,13 +125,15 @@ def _read(tree: dict[str, Any], kind: Format, columns: tuple[str, ...], line: in
     messages = in_order(messages)
     if messages[-1].role != "assistant":
         raise RowError("no answer", f"ends with the {messages[-1].role}'s message: there is no answer to learn")
-    if (system := read_text(tree.get("system") or "", "system")).strip() and messages[0].role != "system":
-        messages = [Message("system", system), *messages]
+    messages = _after_system(tree, messages)
     return Row(line, tuple(messages), label=label, tools=read_tools(tree.get("tools")))
 
 
-def _read_preference(tree: dict[str, Any], line: int) -> Row:
+def _read_preference(tree: dict[str, Any], line: int, has_transcripts: bool) -> Row:
     """A prompt with a better and a worse answer; whole conversations share their first messages."""
+    if has_transcripts:
+        prompt, chosen, rejected = read_pair(tree["chosen"], tree["rejected"])
+        return Row(line, tuple(_after_system(tree, prompt)), chosen=tuple(chosen), rejected=tuple(rejected))
     chosen, rejected = (read_answer(tree[name], name) for name in ("chosen", "rejected"))
     prompt = read_turn(tree["prompt"], "user", "prompt") if tree.get("prompt") is not None else []
     shared = 0
@@ -137,10 +144,14 @@ def _read_preference(tree: dict[str, Any], line: int) -> Row:
     for answers in (chosen, rejected):
         if answers[-1].role != "assistant":
             raise RowError("no answer", "chosen and rejected must end with an answer")
-    if prompt and prompt[0].role != "system":
-        system = read_text(tree.get("system") or "", "system")
-        prompt = [Message("system", system), *prompt] if system.strip() else prompt
+    prompt = _after_system(tree, prompt) if prompt else prompt
     return Row(line, tuple(prompt), chosen=tuple(chosen[shared:]), rejected=tuple(rejected[shared:]))
+
+
+def _after_system(tree: dict[str, Any], messages: list[Message]) -> list[Message]:
+    """The messages after what a column of the row has the system say, where they have no such message."""
+    system = read_text(tree.get("system") or "", "system")
+    return [Message("system", system), *messages] if system.strip() and messages[0].role != "system" else messages
 
 
 def _mapped_columns(kind: Format, found: dict[str, Any]) -> tuple[str, ...]:

@@ -249,10 +249,10 @@ def require_objective(rows: Rows, objective: str) -> None:
     }
     if rows.format in kinds and objective in ("sft", "pretrain"):
         held, part, mapped = kinds[rows.format]
+        usual = "messages: chosen" if rows.layout.has_transcripts else f"prompt: prompt, {mapped}"
         raise wrong(
             f"{rows.source} holds {held}, and {objective} learns from single answers; there is no objective for "
-            f"these yet. To learn {part}, say with data.mapping which columns have them, such as "
-            f"{{prompt: prompt, {mapped}}}."
+            f"these yet. To learn {part}, say with data.mapping which columns have them, such as {{{usual}}}."
         )
 
 

@@ -31,8 +31,8 @@ from core.worker.examples import Encoder
 from core.worker.template import ChatTemplate
 from core.worker.tokens import Tokens, tokenising
 
-LAYOUT = 2
-"""Of the files; an entry of another one is not found."""
+LAYOUT = 3
+"""Of the files, and of what rows are read as; an entry of another one is not found."""
 MOST_BYTES = 8 * 2**30
 """Of all entries together; the ones not used for longest go first."""
 SEQUENCES, ROWS = "sequences.arrow", "rows.arrow"

@@ -20,6 +20,7 @@ from typing import NamedTuple
 Content = bytes | str | Callable[[Path], None]
 
 PAIR = '{"prompt": "What is a hat?", "completion": "A warm thing."}'
+ASKED = "\n\nHuman: What is a hat?"
 TEXT = '{"text": "Once there was a hat."}'
 
 
@@ -65,6 +66,11 @@ def _locked(content: bytes) -> bytes:
         at = changed.index(mark) + place
         changed[at : at + 2] = struct.pack("<H", 1)
     return bytes(changed)
+
+
+def _pairs(*pairs: tuple[str | None, str]) -> str:
+    """Pairs as HH-RLHF has them: each conversation one text."""
+    return "\n".join(json.dumps({"chosen": chosen, "rejected": rejected}) for chosen, rejected in pairs)
 
 
 def _nested_zip() -> bytes:
@@ -227,6 +233,23 @@ FILES = (
     Awkward("mixed-schemas.jsonl", f'{PAIR}\n{PAIR}\n{TEXT}\n{{"messages": []}}', "2 used, 2 missing field"),
     Awkward("strange-names.jsonl", json.dumps({"\n\x1b[31m": 1, "🦊" * 50: 2}), "!fit no format"),
     Awkward("many-columns.jsonl", json.dumps({f"c{n}": n for n in range(5000)}), "!c0, c1"),
+    # Conversations in one text
+    Awkward("transcripts.jsonl", _pairs(
+        (f"{ASKED}\n\nAssistant: A hat.", f"{ASKED}\n\nAssistant: No."),
+        (f"{ASKED}\n\nAssistant: A hat.\n\nHuman: Red?\n\nAssistant: Blue:\n\n1. Hat",
+         f"{ASKED}\n\nAssistant: A hat.\n\nHuman: Red?\n\nAssistant: Yes.\n\nHuman: Why?\n\nAssistant: So."),
+        (f"{ASKED}\r\n\r\nAssistant: A hat.", f"{ASKED[2:]}\n\n\nAssistant:No."),
+        (f"{ASKED}\n\nAssistant: A hat.", f"{ASKED}\n\nAssistant:  "),
+        (f"{ASKED}\n\nAssistant: A hat.\n\nHuman: Red?", f"{ASKED}\n\nAssistant: No."),
+        (f"{ASKED}\n\nHuman: Red?\n\nAssistant: A hat.", f"{ASKED}\n\nAssistant: No."),
+        ("A hat.", f"{ASKED}\n\nAssistant: No."),
+        ("Once.\n\nHuman: Why?\n\nAssistant: So.", f"{ASKED}\n\nAssistant: No."),
+        ("\n\nHuman: Another?\n\nAssistant: A hat.", f"{ASKED}\n\nAssistant: No."),
+        (None, f"{ASKED}\n\nAssistant: No."),
+        *[(f"{ASKED} {n}\n\nAssistant: A hat.", f"{ASKED} {n}\n\nAssistant: No.") for n in range(9)],
+    ), "12 used, 1 empty answer, 2 no answer, 4 wrong role order"),
+    Awkward("blank-transcripts.jsonl", _pairs(*[
+        (("\n" * 2**20).join(("", ASKED, "Assistant: a")), f"{ASKED}\n\nAssistant: b")] * 2), "2 used"),
     # Long
     Awkward("5-megabytes.jsonl", MEGABYTES_5, "1 used"),
     Awkward("5-megabytes.txt", "hat " * (5 * 2**18), "3496 used"),
