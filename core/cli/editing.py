@@ -23,7 +23,7 @@ PLACE = re.compile(r"(\d+)\.([^=]+)=(.*)", re.DOTALL)
 def edit_data(options: argparse.Namespace) -> int:
     """Make one edit or take one back. Raises HoneError for a row or a value that cannot be."""
     from core.data import edits
-    from core.data.source import fingerprint
+    from core.data.fingerprint import fingerprint
 
     source = options.file
     if options.undo:

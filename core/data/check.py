@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config import RunConfig
+from core.data.fingerprint import fingerprint
 from core.data.judgement import judge
 from core.data.kinds import REPEATED
 from core.data.listing import Listing, split_of
@@ -18,7 +19,7 @@ from core.data.reading import Progress, Reading, read_rows
 from core.data.report import Listed, Report, Spread
 from core.data.row import Problem
 from core.data.run_rows import RunRows
-from core.data.source import fingerprint, wrong
+from core.data.source import wrong
 from core.errors import HoneError
 from core.sections import DataSection
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from core import places
 from core.data import shelf
+from core.data.fingerprint import fingerprint
 from core.data.mapping import Meaning
 from core.data.marks import MARKS, GrowingMarks, Marks, oddities
 from core.data.row import Problem, Row
 from core.data.rows import Rows
-from core.data.source import fingerprint
 
 LAYOUT = 1
 """Of what is kept, and of how rows are read and marked; what another one has kept is not found."""

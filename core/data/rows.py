@@ -6,7 +6,6 @@ Several sources may be mixed, each with a format of its own; edits beside a sour
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
 from bisect import bisect_right
 from collections import Counter
@@ -18,24 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config import DataSection
-from core.data import detection, formats, mix
-from core.data.formats import Layout
+from core.data import mix
 from core.data.mapping import Meaning
-from core.data.overlay import MOST_SPACE, Overlay, key_of, read_overlay
+from core.data.overlay import MOST_SPACE, key_of, read_overlay
 from core.data.pace import Told, unheard
 from core.data.part import Part, read_row, read_tree, reading
+from core.data.parts import NO_MEANING, added_part, common_format, fitting, layout_of, parts_of, weighted
 from core.data.passed import Passed
 from core.data.row import Format, Message, Problem, Row, RowError
 from core.data.source import DataFile, find_data, look_into, open_data, wrong
-from core.data.spans import ListedSpans, find_spans, first_spans
+from core.data.spans import first_spans
 from core.errors import HoneError
 
 __all__ = ["Message", "Problem", "Row", "Rows", "first_rows", "open_rows", "require_objective"]
-
-NO_MEANING = Meaning()
-SAMPLED_FILES = 20
-SAMPLED_ROWS = 100  # enough to tell the format of a file
-ROWS_PER_TELLING = 10_000
 
 
 class Rows(Sequence["Row | Problem"]):
@@ -64,13 +58,13 @@ class Rows(Sequence["Row | Problem"]):
             except HoneError as error:
                 raise wrong(error.message, "data.more" if entry else "data.source") from None
             self.passed += passed
-            fitting = _fitting(given.source, files, meaning) if entry else meaning
-            parts = _parts(given.source, files, name, fitting, told)
+            means = fitting(given.source, files, meaning) if entry else meaning
+            parts = parts_of(given.source, files, name, means, told)
             if not sum(map(len, parts)):
                 raise wrong(f"{given.source} holds no rows; give a file with at least one.")
-            self._parts += [_weighted(replace(part, entry=entry), given.weight, seed, told) for part in parts]
+            self._parts += [weighted(replace(part, entry=entry), given.weight, seed, told) for part in parts]
         self.layout = self._parts[0].layout
-        self.format: Format = _common_format(source, [part.layout.format for part in self._parts])
+        self.format: Format = common_format(source, [part.layout.format for part in self._parts])
         self._count()
 
     @property
@@ -107,8 +101,8 @@ class Rows(Sequence["Row | Problem"]):
                 with reading(part.source, part.data) as file:
                     found._parts.append(replace(part, changes=overlay.find(file, part.spans, seen)))
             if any(edit.edit == "add" for edit in overlay.edits):
-                added = replace(_added(given.source, name, parts[0].layout, overlay, seen), entry=entry)
-                found._parts.append(_weighted(added, given.weight, self._seed, unheard))
+                added = replace(added_part(given.source, name, parts[0].layout, overlay, seen), entry=entry)
+                found._parts.append(weighted(added, given.weight, self._seed, unheard))
         found._count()
         return found
 
@@ -232,7 +226,7 @@ def first_rows(
     Raises HoneError(path="data.source") like `open_rows`.
     """
     files = open_data(source)
-    layout, data, overlay = _layout(source, files, meaning), files[0], read_overlay(source)
+    layout, data, overlay = layout_of(source, files, meaning), files[0], read_overlay(source)
     with reading(source, data) as file:
         spans = first_spans(file, data, count)
         changes = overlay.find(file, spans, Counter())
@@ -256,111 +250,9 @@ def require_objective(rows: Rows, objective: str) -> None:
         )
 
 
-def _parts(source: str, files: Sequence[DataFile], name: str, meaning: Meaning, told: Told) -> list[Part]:
-    """The files of one source, and the rows that edits add to it; `name` tells it from other sources."""
-    overlay, seen = read_overlay(source), Counter[str]()
-    layout = _layout(source, files, meaning)
-    found = []
-    for data in files:
-        with reading(source, data) as file:
-            spans = find_spans(file, data, told)
-            found.append(Part(source, _named(data, name), layout, spans, overlay.find(file, spans, seen)))
-    if any(edit.edit == "add" for edit in overlay.edits):
-        found.append(_added(source, name, layout, overlay, seen))
-    return found
-
-
-def _fitting(source: str, files: Sequence[DataFile], meaning: Meaning) -> Meaning:
-    """What the columns of a source that is mixed in mean: the same as those of the data, where it has them."""
-    try:
-        _layout(source, files, meaning)
-    except HoneError as error:
-        if error.path == "data.source":
-            raise
-        return NO_MEANING
-    return meaning
-
-
-def _added(source: str, name: str, layout: Layout, overlay: Overlay, seen: Counter[str]) -> Part:
-    data, listed = overlay.added()
-    spans = ListedSpans(listed)
-    with reading(source, data) as file:
-        return Part(source, _named(data, name), layout, spans, overlay.find(file, spans, seen))
-
-
 def _alike(part: Part, key: str, size: int, before: int) -> int:
     """How many of the first rows of a file have this content."""
     sizes = part.spans.sizes()[:before]
     likely = np.flatnonzero((sizes >= size) & (sizes <= size + MOST_SPACE))
     with reading(part.source, part.data) as file:
         return sum(key_of(file, part.spans[int(number)])[0] == key for number in likely)
-
-
-def _named(data: DataFile, name: str) -> DataFile:
-    return replace(data, name=f"{name}/{data.name}".rstrip("/")) if name else data
-
-
-def _weighted(part: Part, weight: float, seed: int, told: Told) -> Part:
-    """The part with its rows as often as the weight says."""
-    if weight == 1:
-        return part
-    shares = None if weight == int(weight) else _shares(part, seed, told)
-    return replace(part, order=mix.order(weight, len(part.spans), shares))
-
-
-def _shares(part: Part, seed: int, told: Told) -> NDArray[np.float64]:
-    """A number in [0, 1) for each row, from its content and the seed. Shape [rows]."""
-    found = np.empty(len(part.spans))
-    start = hashlib.blake2b(f"mixed {seed}".encode(), digest_size=8)
-    with reading(part.source, part.data) as file:
-        for number in range(len(found)):
-            if number % ROWS_PER_TELLING == 0:
-                told("Mixing", number, len(found))
-            digest = start.copy()
-            digest.update(key_of(file, part.spans[number])[0].encode())
-            found[number] = int.from_bytes(digest.digest()[:6], "big") / 2**48
-    return found
-
-
-def _common_format(source: str, found: list[Format]) -> Format:
-    """What rows of several formats are together. Raises HoneError for pairs among other rows."""
-    kinds = set(found)
-    if len(kinds) == 1:
-        return found[0]
-    if kinds & {"preference", "kto"}:
-        other = next(kind for kind in found if kind != found[0])
-        raise wrong(
-            f"{source} is mixed with data of another kind: {found[0]} rows and {other} rows are not learnt from "
-            "together; mix in data of one kind.", path="data.more",
-        )  # fmt: skip
-    return "messages"
-
-
-def _layout(source: str, files: Sequence[DataFile], meaning: Meaning) -> Layout:
-    """The layout of the first rows of the first files. Raises HoneError naming what was found instead."""
-    texts = [data for data in files if data.container == "text"]
-    if texts and len(texts) < len(files):
-        other = next(data for data in files if data.container != "text")
-        raise wrong(f"{source} mixes plain text ({texts[0].name}) with rows ({other.name}); give one kind.")
-    if texts:
-        return formats.PLAIN_TEXT
-    trees, first = [], None
-    for data in files[:SAMPLED_FILES]:
-        with reading(source, data) as file:
-            for span in first_spans(file, data, SAMPLED_ROWS):
-                try:
-                    trees.append(read_tree(file, span, data))
-                except RowError as bad:
-                    first = first or Problem(span.line, bad.reason, bad.kind)
-    if trees and (layout := detection.layout_for(trees, meaning, source)):
-        return layout
-    if trees:
-        raise wrong(detection.unknown(trees, source))
-    if first and files[0].container == "table":
-        raise wrong(f"{source} has no usable row: line {first.line}: {first.reason}.")
-    if first:
-        raise wrong(
-            f"{source} has no usable row: line {first.line}: {first.reason}; put one JSON object on each line, "
-            f"with {formats.EXPECTED}."
-        )
-    raise wrong(f"{source} holds no rows; give a file with at least one.")

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from core import places
 from core.config import RunConfig
 from core.data import shelf
+from core.data.fingerprint import fingerprint
 from core.data.mapping import Meaning
 from core.data.reading import ROWS_PER_PROGRESS, Progress
 from core.data.rows import Rows, rows_of
-from core.data.source import fingerprint
 from core.data.statistics import Figures, Statistics
 
 LAYOUT = 2

@@ -16,10 +16,10 @@ from transformers import PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from core.config import DataSection, RunConfig
+from core.data.fingerprint import fingerprint, fingerprints
 from core.data.pace import now_and_then
 from core.data.rows import Rows, require_objective
 from core.data.run_rows import RunRows
-from core.data.source import fingerprint, fingerprints
 from core.errors import HoneError
 from core.events import Event, Loaded, Started, Warned
 from core.events import Progress as Working

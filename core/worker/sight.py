@@ -11,13 +11,13 @@ from pathlib import Path
 from transformers import PreTrainedTokenizerBase
 
 from core.data.export import flaws_of, require_target, write_flaws
+from core.data.fingerprint import fingerprint, stamp
 from core.data.judgement import Judgement
 from core.data.kinds import NOTHING_LEFT
 from core.data.listing import Listing
 from core.data.row import Problem
 from core.data.rows import Rows, rows_of
 from core.data.run_rows import RunRows
-from core.data.source import fingerprint, stamp
 from core.errors import HoneError
 from core.events import Progress
 from core.models.quarantine import clean_copy

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.cli import main
-from core.data import edits, rows, spans
+from core.data import edits, parts, spans
 from core.data.rows import Rows, open_rows
 
 
@@ -59,7 +59,7 @@ def test_the_command_line_looks_through_the_data_once(tmp_path: Path, capsys, mo
         looks.append("look")
         return find(*given)
 
-    monkeypatch.setattr(rows, "find_spans", counted)
+    monkeypatch.setattr(parts, "find_spans", counted)
     for typed, words in (
         (["--exclude", "3"], "12 rows, 1 edit in"),
         (["--add", '{"prompt": "a", "completion": "b"}'], "13 rows, 2 edits in"),

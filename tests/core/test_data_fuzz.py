@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from core import places
 from core.data import table_file
 from core.data.check import check
+from core.data.fingerprint import fingerprint
 from core.data.rows import Problem, Row, first_rows, open_rows
-from core.data.source import fingerprint
 from core.errors import HoneError
 from core.sections import DataSection
 

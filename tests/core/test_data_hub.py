@@ -21,11 +21,11 @@ from huggingface_hub import constants
 from core.cli import main
 from core.data import remote
 from core.data.edits import exclude
+from core.data.fingerprint import fingerprint
 from core.data.hub import find_part, parts_of, preview, search
 from core.data.hub_parts import choose, parse, stored_parts
 from core.data.overlay import overlay_file
 from core.data.rows import Problem, Row, open_rows
-from core.data.source import fingerprint
 from core.download import download_data
 from core.errors import HoneError
 from core.events import Event, Failed, Finished, Progress, decode

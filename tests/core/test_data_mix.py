@@ -16,9 +16,9 @@ from core.config import DataSection, RunConfig
 from core.data import mix
 from core.data.check import check
 from core.data.edits import exclude
+from core.data.fingerprint import fingerprint
 from core.data.mapping import Meaning
 from core.data.rows import Problem, Row, Rows, open_rows
-from core.data.source import fingerprint
 from core.errors import HoneError
 
 

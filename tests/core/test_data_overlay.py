@@ -14,10 +14,11 @@ import pytest
 from core import places
 from core.data.check import check
 from core.data.edits import add_row, as_value, exclude, set_field, undo
+from core.data.fingerprint import fingerprint
 from core.data.mapping import Meaning
 from core.data.overlay import overlay_file, read_overlay
 from core.data.rows import Problem, Row, first_rows, open_rows
-from core.data.source import fingerprint, open_data
+from core.data.source import open_data
 from core.errors import HoneError
 from core.sections import DataSection
 

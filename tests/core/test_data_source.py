@@ -9,8 +9,9 @@ import pytest
 
 from core import places
 from core.data.edits import exclude
+from core.data.fingerprint import fingerprint, stamp
 from core.data.rows import open_rows
-from core.data.source import find_data, fingerprint, open_data, sample_names, stamp
+from core.data.source import find_data, open_data, sample_names
 from core.errors import HoneError
 
 
