@@ -84,6 +84,12 @@ def in_words(found: Rehearsal) -> list[str]:
     if found.reserved_bytes:
         held, fixed = size(found.reserved_bytes), size(found.fixed_reserved_bytes)
         lines += ["", f"torch holds up to {held} of the GPU for them; {fixed} on Windows, where it cannot grow."]
+    if found.paged_bytes:
+        paged = size(found.paged_bytes)
+        lines += [
+            "",
+            f"{paged} of them are optimizer states beside what torch holds; a full GPU moves them to RAM.",
+        ]
     return [*lines, "", "The framework's own memory, a few hundred MiB, comes on top."]
 
 

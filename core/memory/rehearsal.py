@@ -67,6 +67,9 @@ class Rehearsal(_Record):
     reserved_bytes: int = 0
     """What torch's allocator holds at most on CUDA, used or not, where its segments can grow, as workers on Linux
     have it; 0 on other devices."""
+    paged_bytes: int = 0
+    """What of the peak is an optimizer's states in unified memory: torch's allocator does not hold them, and they
+    move to RAM where the GPU is full."""
     fixed_reserved_bytes: int = 0
     """The same where segments cannot grow, as on Windows."""
     num_layers: int

@@ -127,6 +127,7 @@ def describe(done: Rehearsed, config: RunConfig, device: Device, length: int) ->
         phases=phases,
         parts=dict(sorted(replay.parts(log, peak.event, block).items())),
         timeline=_timeline(log, block),
+        paged_bytes=sum(birth.num_bytes for birth in living if birth.kind == replay.PAGED),
         reserved_bytes=_reserved(log, config, device, expandable=True),
         fixed_reserved_bytes=_reserved(log, config, device, expandable=False),
         living=[

@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 
 from core.config import RunConfig
 from core.hardware import Device
+from core.memory.paging import SMALLEST
 from core.sections import Full
 from core.worker import adapters, load, optimizer
 from core.worker.batches import collate
@@ -30,6 +31,7 @@ from core.worker.hollow import build, fill, largest_unquantised, tensors_of
 from core.worker.losses import TokenLoss
 from core.worker.phases import EMBED, Phases
 from core.worker.pretence import Kernels, pretend
+from core.worker.replay import PAGED
 from core.worker.shards import Shards
 from core.worker.step import Gradient, Stepper
 from core.worker.storages import StorageLog, rounded
@@ -89,7 +91,7 @@ def rehearse(
     place = _Place(log, report)
     layers = Phases(setting.base, place.begin, log.turn).layers
     with _no_collection(), pretend(device, config.data.packing), mode, log, Kernels(log, device):
-        _make_states(setting.made, setting.parameters, log)
+        _make_states(setting.made, setting.parameters, log, device)
         place.enter(TRAINING)
         gradient = setting.gradient()
         log.adopt((p.grad for _, p in setting.parameters if p.grad is not None), "gradients")
@@ -246,8 +248,11 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _make_states(made: torch.optim.Optimizer, parameters: optimizer.NamedParameters, log: StorageLog) -> None:
-    """Have the optimizer make its state, which it does at its first step."""
+def _make_states(
+    made: torch.optim.Optimizer, parameters: optimizer.NamedParameters, log: StorageLog, device: Device
+) -> None:
+    """Have the optimizer make its state, which it does at its first step. What would lie in unified memory on a
+    device is logged as paged."""
     for _, parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     with warnings.catch_warnings():
@@ -257,6 +262,15 @@ def _make_states(made: torch.optim.Optimizer, parameters: optimizer.NamedParamet
     for _, parameter in parameters:
         parameter.grad = None
     log.adopt(_states(made), "optimizer")
+    if device.kind == "cuda" and getattr(made, "is_paged", False):
+        log.adopt(_paged(made), PAGED)
+
+
+def _paged(made: torch.optim.Optimizer) -> Iterator[Tensor]:
+    """The states that bitsandbytes pages: the two of every large tensor."""
+    for parameter, state in made.state.items():
+        if parameter.numel() >= SMALLEST:
+            yield from (state[key] for key in ("state1", "state2") if key in state)
 
 
 def _states(made: torch.optim.Optimizer) -> Iterator[Tensor]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from core.worker.phases import EMBED, HEAD
 from core.worker.storages import Birth, StorageLog, rounded
 
+PAGED = "paged"
+"""The kind of optimizer states in unified memory: on the GPU while it has room, but never torch's."""
 COPIED = ("weights", "constants", "adapter")
 
 
 def part_of(birth: Birth, births: list[Birth]) -> str:
     """The part of the estimate that a storage belongs to."""
     if birth.kind:
-        return birth.kind
+        return "optimizer" if birth.kind == PAGED else birth.kind
     if "dequantize" in birth.operation or (birth.copied >= 0 and births[birth.copied].kind in COPIED):
         return "workspace"  # a weight in another number format, for as long as it is multiplied with
     phase = birth.phase.rpartition("/")[2]

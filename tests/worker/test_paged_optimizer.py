@@ -12,14 +12,18 @@ from torch import nn
 from core.config import RunConfig
 from core.hardware import Device
 from core.memory.estimate import estimate
+from core.memory.paging import movable
+from core.memory.stack import resolve
 from core.models.facts import facts_from_config
 from core.sections import OptimSection
 from core.worker import optimizer
+from core.worker.rehearsal_report import describe
 from core.worker.rehearse import rehearse
 
 # Off a GPU bitsandbytes' paged classes work in ordinary memory and say so; the arithmetic is the same.
 pytestmark = pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
 CPU = Device("cpu", 0, "a processor", 8 << 30, 8 << 30)
+GPU = Device("cuda", 0, "a GPU", 8 << 30, 8 << 30, bf16=True, capability=(8, 0))
 KINDS = {"paged_adamw": "adamw", "paged_adamw_8bit": "adamw_8bit"}
 
 
@@ -85,3 +89,18 @@ def test_a_rehearsal_holds_the_states_that_the_estimate_counts(kind: str) -> Non
     states = sum(birth.num_bytes for birth in log.births if birth.kind == "optimizer")
     found = estimate(config, facts_from_config(settings), CPU, with_suggestions=False)
     assert states == pytest.approx(found.parts["optimizer"], rel=0.01)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_a_gpu_large_states_are_no_memory_of_torch_s(kind: str) -> None:
+    settings = tiny_config(hidden_size=128, vocab_size=40_000).to_dict()
+    config = RunConfig().with_value("method.kind", "full").with_value("data.max_length", 32)
+    paged, plain = config.with_value("optim.optimizer", kind), config.with_value("optim.optimizer", KINDS[kind])
+    of_paged, of_plain = (describe(rehearse(one, settings, GPU), one, GPU, 32) for one in (paged, plain))
+    facts = facts_from_config(settings)
+    assert of_paged.paged_bytes == movable(facts, resolve(paged, facts, GPU)).num_bytes > 0
+    assert of_plain.paged_bytes == 0
+    assert of_paged.parts["optimizer"] == pytest.approx(of_plain.parts["optimizer"], rel=0.01)
+    assert of_paged.peak_bytes == pytest.approx(of_plain.peak_bytes, rel=0.01)
+    less = of_plain.reserved_bytes - of_paged.reserved_bytes
+    assert of_paged.paged_bytes <= less <= of_paged.paged_bytes + (20 << 20), "but for what is left of a segment"
