@@ -147,6 +147,7 @@ def test_two_who_open_the_same_archive_unpack_it_once(tmp_path, monkeypatch):
     for thread in threads:
         thread.join(30)
     assert began["gzip"] == 1 and ("Unpacking", 0, 0) in waited and len(shelf()) == 1
+    assert not list((places.cache_folder() / "locks").iterdir()), "no lock is left behind"
 
 
 def test_an_archive_larger_than_the_disk_is_told_before_anything_is_written(tmp_path, monkeypatch):
