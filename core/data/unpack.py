@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import lzma
-import os
 import shutil
 import struct
 import uuid
@@ -119,10 +118,10 @@ def _turn(target: Path, told: Told) -> Iterator[None]:
     try:
         yield
     finally:
-        # Who waits opens the file anew at each try, and finds the work done; in the instant between that opening and
-        # its lock it may hold a file that is gone, and would at worst unpack once more, beside the first.
+        # Who waits opens the file anew at each try, and finds the work done; in the instant between that opening
+        # and its lock it may hold a file that is gone, and would at worst unpack once more, beside the first.
         with contextlib.suppress(OSError):
-            os.unlink(lock.lock_file)
+            Path(lock.lock_file).unlink()
         lock.release()
 
 
