@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import os
@@ -10,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -54,9 +55,17 @@ class Device:
 
 def devices(ours: Iterable[int] = ()) -> list[Device]:
     """Every device here, GPUs first and the CPU last. `ours` are process ids whose memory counts as used by us,
-    beside this process. Cheap enough to be asked once a second."""
-    pids = frozenset((os.getpid(), *ours))
+    beside this process, with that of the processes they started. Cheap enough to be asked once a second."""
+    pids = frozenset((os.getpid(), *_and_children(ours)))
     return [*_nvidia_devices(pids), *_apple_devices(pids), _cpu(pids)]
+
+
+def _and_children(pids: Iterable[int]) -> Iterator[int]:
+    """A run that trains on several GPUs has a process for each, started by its first."""
+    for pid in pids:
+        yield pid
+        with contextlib.suppress(psutil.Error):
+            yield from (child.pid for child in psutil.Process(pid).children())
 
 
 def choose_device(wanted: str = "auto", found: list[Device] | None = None) -> Device:

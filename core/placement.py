@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.config import RunConfig
 from core.errors import HoneError
 from core.hardware import Device, can_page, choose_device, devices
@@ -35,6 +37,16 @@ def place(config: RunConfig, found: list[Device] | None = None) -> list[Device]:
             path="runtime.processes",
         )
     return of_kind[:wanted]
+
+
+def num_gpus(found: Sequence[Device]) -> int:
+    """GPUs of these devices that could train together."""
+    return sum(device.kind == "cuda" for device in found)
+
+
+def alike(device: Device) -> list[Device]:
+    """All devices of its kind on this machine."""
+    return [found for found in devices() if found.kind == device.kind]
 
 
 def tightest(places: list[Device]) -> Device:

@@ -27,6 +27,9 @@ class Pace:
     num_parameters: int
     tokens_per_second: float
     is_checkpointing: bool = False
+    at_once: float = 1
+    """Batches that its processes computed at once."""
+    sharding: str = "none"
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,12 @@ def make_plan(
     longest_row: int = 0,
     paces: Sequence[Pace] = (),
     past: Sequence[PastPeak] = (),
+    alike: Sequence[Device] = (),
 ) -> Plan:
     """The plan of a run. `num_rows` are the rows of the data that can be used, `tokens_per_row` their mean
     length in tokens after cutting, `longest_row` the longest; `trained_share` of them are trained on, where a
-    check has counted that; `paces` and `past` peaks are of past runs on this machine."""
+    check has counted that; `paces` and `past` peaks are of past runs on this machine, and `alike` all its devices
+    of this kind."""
     stack = resolve(config, facts, device, longest_row)
     trained = num_trainable(facts, stack)
     steps = None if num_rows is None else total_steps(config, num_rows, tokens_per_row, trained_share)
@@ -83,7 +88,7 @@ def make_plan(
                    train_rows(config, num_rows or 0, trained_share) * config.optim.epochs)  # fmt: skip
         seconds = rows * tokens_per_row / pace
     return Plan(
-        estimate=estimate(config, facts, device, longest_row=longest_row, past=past),
+        estimate=estimate(config, facts, device, longest_row=longest_row, past=past, alike=alike),
         stock_peak_bytes=stock_estimate(config, facts, device, longest_row, past).peak_bytes,
         num_trainable=trained,
         num_parameters=facts.num_parameters,
@@ -122,10 +127,25 @@ def total_steps(
 
 def _pace(config: RunConfig, facts: ModelFacts, device: Device, paces: Sequence[Pace]) -> float | None:
     """Expected tokens a second: the median of past runs on this device, scaled by parameters, because the time of
-    a token grows with them; recomputing activations adds about a third of the work."""
+    a token grows with them; recomputing activations adds about a third of the work. Each GPU more adds as much;
+    processes on a CPU share its cores. Runs whose layers are split are told from others, because how long layers
+    travel hangs on the machine."""
     here = [pace for pace in paces if pace.device == device.name and pace.tokens_per_second > 0]
+    here = [pace for pace in here if pace.sharding == config.runtime.sharding]
     if not here:
         return None
-    work = [pace.tokens_per_second * pace.num_parameters * (4 if pace.is_checkpointing else 3) for pace in here]
+    work = [
+        pace.tokens_per_second * pace.num_parameters * (4 if pace.is_checkpointing else 3)
+        / (pace.at_once if device.kind == "cuda" else 1)
+        for pace in here
+    ]  # fmt: skip
     passes = 4 if config.memory.activation_checkpointing else 3
-    return statistics.median(work) / (facts.num_parameters * passes)
+    together = at_once(config) if device.kind == "cuda" else 1
+    return statistics.median(work) * together / (facts.num_parameters * passes)
+
+
+def at_once(config: RunConfig) -> float:
+    """Batches that are computed at once, on average over a step: where processes cannot share its batches evenly,
+    some wait for the others."""
+    batches = config.optim.accumulation
+    return batches / -(-batches // config.runtime.processes)

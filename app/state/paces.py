@@ -58,7 +58,7 @@ def read_paces(store: RunStore) -> tuple[Pace, ...]:
 def pace_of(run: Run) -> Pace | None:
     """One run's pace; None when it has none yet, or its files cannot be read."""
     from core.history import History, parse
-    from core.plan import Pace
+    from core.plan import Pace, at_once
 
     history = History()
     try:
@@ -67,7 +67,7 @@ def pace_of(run: Run) -> Pace | None:
             file.seek(max(len(begin), run.events_file.stat().st_size - PART_BYTES))
             end = file.read(PART_BYTES)
         device = json.loads(run.environment_file.read_bytes())["device"]["name"]
-        is_checkpointing = run.config.memory.activation_checkpointing
+        config = run.config
     except (OSError, ValueError, KeyError, TypeError, ConfigError, HoneError):
         return None
     for part in (begin[: begin.rfind(b"\n") + 1], end[end.find(b"\n") + 1 : end.rfind(b"\n") + 1]):
@@ -75,4 +75,11 @@ def pace_of(run: Run) -> Pace | None:
     speed = history.tokens_per_second
     if speed is None or history.loaded is None:
         return None
-    return Pace(str(device), history.loaded.num_parameters, speed, is_checkpointing)
+    return Pace(
+        str(device),
+        history.loaded.num_parameters,
+        speed,
+        config.memory.activation_checkpointing,
+        at_once(config),
+        config.runtime.sharding,
+    )

@@ -125,6 +125,7 @@ class Planner(QObject):
                 longest_row=self.longest_row,
                 paces=self._paces.paces,
                 past=self.past,
+                alike=self._watch.alike if self.gpu is None else (),
             )
         self.changed.emit()
 

@@ -17,7 +17,7 @@ from core.memory.past import read_past
 from core.memory.suggestions import Suggestion
 from core.models.facts import ModelFacts, read_facts
 from core.models.source import find_model
-from core.placement import place, tightest
+from core.placement import alike, place, tightest
 from core.plan import Plan, make_plan
 
 UNITS = {
@@ -39,7 +39,8 @@ def show_estimate(options: argparse.Namespace) -> int:
     facts = facts_of(config)
     device = planned_device(options, config)
     past = () if options.gpu else read_past(runs_folder(options))
-    plan = make_plan(config, facts, device, past=past)
+    here = () if options.gpu or options.budget else alike(device)
+    plan = make_plan(config, facts, device, past=past, alike=here)
     if options.json:
         say_json(as_document(plan, device))
     else:

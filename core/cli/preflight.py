@@ -16,7 +16,7 @@ from core.figures import size
 from core.hardware import disk_free
 from core.models.facts import read_facts
 from core.models.source import find_model
-from core.placement import place, tightest
+from core.placement import alike, place, tightest
 from core.plan import Plan, make_plan
 
 
@@ -36,7 +36,14 @@ def check_ready(config: RunConfig, runs_folder: Path) -> Plan:
     if report.stop:
         raise HoneError(report.stop, path="data")
     device = tightest(place(config))
-    plan = make_plan(config, facts, device, num_rows=report.num_usable, trained_share=report.trained_share)
+    plan = make_plan(
+        config,
+        facts,
+        device,
+        num_rows=report.num_usable,
+        trained_share=report.trained_share,
+        alike=alike(device),
+    )
     _check_folder(runs_folder, plan.disk_bytes)
     for mistake in unwise(config):
         note(f"Note: {mistake.path}: {mistake.message}")

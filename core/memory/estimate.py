@@ -18,10 +18,11 @@ from core.memory.rows import Found, Loss
 from core.memory.sampling import sampling_bytes
 from core.memory.stack import Stack, resolve
 from core.memory.suggestions import Suggestion, suggest
-from core.memory.together import share_of, together_bytes
+from core.memory.together import Split, share_of, split, together_bytes
 from core.memory.training import num_trainable, optimizer_bytes, step_bytes
 from core.memory.weights import load_bytes, weights
 from core.models.facts import ModelFacts
+from core.placement import num_gpus, place, tightest
 
 PART_NAMES = (
     "weights", "constants", "adapter", "gradients", "optimizer", "activations", "recompute", "head_and_loss",
@@ -85,13 +86,15 @@ def estimate(
     *,
     longest_row: int = 0,
     past: Sequence[PastPeak] = (),
+    alike: Sequence[Device] = (),
     with_suggestions: bool = True,
 ) -> Estimate:
     """What a run of `config` on this model and device will take.
 
     `longest_row` is the longest row of the data in tokens, when it is known; without it, rows as long as
     data.max_length are expected. `past` are peaks of earlier runs, which correct it where enough of them are like
-    this one. Raises nothing: any valid config has an estimate.
+    this one; `alike` are all devices of its kind here, over which it may be suggested to split the run. Raises
+    nothing: any valid config has an estimate.
     """
     stack = resolve(config, facts, device, longest_row)
     result = estimate_stack(stack, config, facts, device)
@@ -99,11 +102,13 @@ def estimate(
         result = estimate_stack(stack, config, facts, device, out)
     result = calibrated(result, config, device, past)
     if with_suggestions:
-        result.suggestions.extend(
-            suggest(config, facts, result, lambda changed: estimate(
-                changed, facts, device, longest_row=longest_row, past=past, with_suggestions=False
-            ))
-        )  # fmt: skip
+
+        def again(changed: RunConfig) -> Estimate:
+            is_elsewhere = changed.runtime.processes != config.runtime.processes
+            where = tightest(place(changed, list(alike))) if is_elsewhere else device
+            return estimate(changed, facts, where, longest_row=longest_row, past=past, with_suggestions=False)
+
+        result.suggestions.extend(suggest(config, facts, result, again, num_gpus=num_gpus(alike)))
     return result
 
 
@@ -116,11 +121,13 @@ def estimate_stack(
     they count as long as there is room for all.
     """
     rows = find_hybrid(facts, stack.mode(facts), _loss(facts, stack))
-    found = _moments(config, facts, stack, rows, out)
     processes = config.runtime.processes
+    is_split = config.runtime.sharding == "layers" and stack.loop == "hone" and not stack.is_full
+    layers = split(facts, stack, processes) if is_split else None
+    found = _moments(config, facts, stack, rows, out, layers)
     context = context_bytes(device, stack.needs_bitsandbytes) + together_bytes(device, processes)
     free = share_of(device.free_bytes, device, processes)
-    fixed = {"context": context, "margin": slack_bytes(device, found, stack, can_grow=can_grow())}
+    fixed = {"context": context, "margin": slack_bytes(device, found, stack, facts, can_grow=can_grow())}
     worst = max(found, key=lambda moment: moment.num_bytes)
     parts = {name: worst.parts.get(name, 0) + fixed.get(name, 0) for name in PART_NAMES}
     peak = sum(parts.values())
@@ -138,7 +145,7 @@ def estimate_stack(
         free_bytes=free,
         total_bytes=device.total_bytes,
         others_bytes=device.others_bytes,
-        notes=(*notes, *_remarks(facts, out)),
+        notes=(*notes, *([layers.sentence(device)] if layers else ()), *_remarks(facts, out)),
         cublas_bytes=cublas_bytes(device),
         each_of=f"each of {processes} {'processes' if device.kind == 'cpu' else 'GPUs'}" if processes > 1 else "",
     )
@@ -170,30 +177,31 @@ def calibrated(found: Estimate, config: RunConfig, device: Device, past: Sequenc
 
 
 def _moments(
-    config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found | Hybrid, out: Movable
+    config: RunConfig, facts: ModelFacts, stack: Stack, rows: Found | Hybrid, out: Movable, layers: Split | None
 ) -> list[Moment]:
     base = weights(facts, stack)
     gradients = num_trainable(facts, stack) * stack.adapter_bytes
     standing = {
-        "weights": base.num_bytes,
-        "constants": base.constants_bytes,
+        "weights": base.num_bytes + (layers.gathered_bytes - layers.elsewhere_bytes if layers else 0),
+        "constants": base.constants_bytes - (layers.constants_elsewhere_bytes if layers else 0),
         "adapter": 0 if stack.is_full else gradients,
         "optimizer": optimizer_bytes(facts, stack) - out.num_bytes,
     }
-    units, layers = stack.units(facts), facts.num_layers
+    units, count = stack.units(facts), facts.num_layers
     step = "again" if stack.accumulates else "once"
     traced = {
-        "loss": rows.parts(step, "loss", units, layers),
-        "layer": rows.parts(step, "layer", units, layers),
+        "loss": rows.parts(step, "loss", units, count),
+        "layer": rows.parts(step, "layer", units, count),
         "evaluation": max(
-            rows.parts("evaluation", "loss", units, layers),
-            rows.parts("evaluation", "layer", units, layers),
+            rows.parts("evaluation", "loss", units, count),
+            rows.parts("evaluation", "layer", units, count),
             key=lambda parts: sum(parts.values()),
         ),
     }
     workspace = base.largest_linear * stack.compute_bytes
+    being_split = layers.gathered_bytes if layers else 0  # the layer that is whole for a moment
     other = {
-        "load": {"optimizer": 0, "workspace": load_bytes(facts, stack)},
+        "load": {"optimizer": 0, "workspace": load_bytes(facts, stack) + being_split},
         "step": {"gradients": gradients, "workspace": step_bytes(facts, stack) + out.largest},
         "sampling": {
             "gradients": gradients,

@@ -10,7 +10,7 @@ from core import figures
 from core.config import RunConfig
 from core.models.facts import ModelFacts
 from core.models.families import FAMILIES
-from core.sections import Lora
+from core.sections import PAGED, Lora
 
 if TYPE_CHECKING:
     from core.memory.estimate import Estimate
@@ -50,21 +50,30 @@ FREE = 0.01
 
 
 def suggest(
-    config: RunConfig, facts: ModelFacts, now: Estimate, estimate_of: Callable[[RunConfig], Estimate]
+    config: RunConfig,
+    facts: ModelFacts,
+    now: Estimate,
+    estimate_of: Callable[[RunConfig], Estimate],
+    num_gpus: int = 1,
 ) -> list[Suggestion]:
     """The changes worth making: what saves memory while the run does not fit comfortably, and what the spare
-    memory could be used for when it does. Best first."""
+    memory could be used for when it does. Best first. `num_gpus` are those of this machine that are like the
+    run's."""
     if now.verdict == "fits":
         return larger(config, facts, now, estimate_of)[:3]
-    return smaller(config, facts, now, estimate_of)[:MOST]
+    return smaller(config, facts, now, estimate_of, num_gpus)[:MOST]
 
 
 def smaller(
-    config: RunConfig, facts: ModelFacts, now: Estimate, estimate_of: Callable[[RunConfig], Estimate]
+    config: RunConfig,
+    facts: ModelFacts,
+    now: Estimate,
+    estimate_of: Callable[[RunConfig], Estimate],
+    num_gpus: int = 1,
 ) -> list[Suggestion]:
     """Every single change that saves memory: first what makes the run fit, then by bytes saved for its price."""
     found = [
-        one for one in _tried(_smaller(config, facts, now.can_page), config, now, estimate_of)
+        one for one in _tried(_smaller(config, facts, now.can_page, num_gpus), config, now, estimate_of)
         if one.saved_bytes >= WORTHWHILE * now.peak_bytes
     ]  # fmt: skip
     order = ("fits", "tight", "does not fit")
@@ -102,8 +111,16 @@ def changed(config: RunConfig, values: dict[str, Any]) -> RunConfig:
     return config.model_copy(update=updated)
 
 
-def _smaller(config: RunConfig, facts: ModelFacts, can_page: bool) -> Iterator[Change]:
+def _smaller(config: RunConfig, facts: ModelFacts, can_page: bool, num_gpus: int) -> Iterator[Change]:
     model, memory, optim, method = config.model, config.memory, config.optim, config.method
+    processes = config.runtime.processes
+    if isinstance(method, Lora) and config.runtime.sharding == "none":
+        values: dict[str, Any] = {"runtime.sharding": "layers"}
+        if processes > 1:
+            yield "Split layers", values, "same result, slower: layers travel at every pass", 0.3
+        elif num_gpus > 1 and (can_page or optim.optimizer not in PAGED):
+            values["runtime.processes"] = num_gpus
+            yield f"Split over {num_gpus} GPUs", values, f"same result, takes all {num_gpus} GPUs", 0.3
     if memory.loss == "full":
         yield "Scores in slices", {"memory.loss": "chunked"}, "no cost", FREE
     if model.attention == "eager" and facts.attention == "sdpa":
@@ -155,6 +172,8 @@ def _smaller(config: RunConfig, facts: ModelFacts, can_page: bool) -> Iterator[C
 
 def _larger(config: RunConfig, facts: ModelFacts) -> Iterator[Change]:
     model, memory, optim, method = config.model, config.memory, config.optim, config.method
+    if config.runtime.sharding != "none":
+        yield "Whole layers", {"runtime.sharding": "none"}, "same result, faster", 0
     if optim.accumulation // 2 >= config.runtime.processes:
         half = optim.accumulation // 2
         batch = -(-optim.batch_size * optim.accumulation // half)

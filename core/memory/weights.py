@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.memory.stack import Stack
@@ -49,6 +50,28 @@ def weights(facts: ModelFacts, stack: Stack) -> Weights:
         constants += sum(expert_constants(tensor, stack) * tensor.count for tensor in experts)
     largest = max((linear.num_weights for linear in quantised), default=0)
     return Weights(kept + packed, constants, largest)
+
+
+def layer_pieces(facts: ModelFacts, stack: Stack) -> Iterator[tuple[int, int, int]]:
+    """Of each kind of matrix in the layers, experts included: its bytes, those of its constants, and how many
+    there are. Over a quantised base only what is quantised."""
+    is_quantised = stack.quantization != "none"
+    for linear in facts.linears:
+        if linear.is_quantisable or not is_quantised:
+            num = linear.num_weights
+            constants = 4 * linear.num_out if stack.quantization == "int8" else four_bit_constants(num, stack)
+            yield _stored(num, stack), constants * is_quantised, linear.count
+    for tensor in expert_tensors(facts):
+        rows = 4 * tensor.num_rows * tensor.num_experts
+        constants = rows if stack.quantization == "int8" else expert_constants(tensor, stack)
+        yield _stored(tensor.num_weights, stack) * tensor.num_experts, constants * is_quantised, tensor.count
+
+
+def _stored(num_weights: int, stack: Stack) -> int:
+    """Bytes of a matrix without its constants."""
+    if stack.quantization == "none":
+        return num_weights * stack.weight_bytes
+    return num_weights if stack.quantization == "int8" else (num_weights + 1) // 2
 
 
 def load_bytes(facts: ModelFacts, stack: Stack) -> int:

@@ -271,7 +271,7 @@ def test_all_settings_hold_every_setting_and_are_searched(page, qtbot):
     every = {f"{section}.{name}" for section in type(config).model_fields if section != "version"
              for name in type(getattr(config, section)).model_fields}  # fmt: skip
     elsewhere = {"model.source", "model.revision", "data.source", "method.kind"}
-    assert every - shown == elsewhere | {"runtime.processes"}, "several processes are for several GPUs"
+    assert every - shown == elsewhere | {"runtime.processes", "runtime.sharding"}, "these are for several GPUs"
     everything.search.setText("gradient")
     found = [f.path for g in everything._groups for f in g._fields if not f.isHidden() and not g.isHidden()]
     assert "optim.grad_clip" in found and "method.rank" not in found
@@ -347,11 +347,21 @@ def test_processes_are_asked_for_only_where_there_are_several_gpus(open_page, ma
     watch.alike = [device, replace(device, index=1, free_bytes=device.free_bytes // 2)]
     watch.changed.emit()
     names = [field.path for group in page.method_card._all._groups for field in group._fields]
-    assert "runtime.processes" in names and page.planner.obstacle == ""
+    assert {"runtime.processes", "runtime.sharding"} <= set(names) and page.planner.obstacle == ""
     assert page.planner.plan.estimate.free_bytes == device.free_bytes // 2, "the one with least room decides"
     assert page.plan.evidence.text().startswith("On each of 2 GPUs. ")
+    whole = page.planner.plan.estimate
+    page._draft.set("runtime.sharding", "layers")
+    split = page.planner.plan.estimate
+    assert split.parts["weights"] < whole.parts["weights"] and any("each GPU keeps" in note for note in split.notes)
+    page._draft.set("method.kind", "full")
+    page._draft.set("runtime.processes", 1)
+    assert page._draft.config.method.kind == "lora" and page._draft.config.runtime.processes == 2
+    page._draft.set("runtime.sharding", "none")
     page._draft.set("runtime.processes", 1)
     assert page.planner.plan.estimate.free_bytes == device.free_bytes
+    names = [field.path for group in page.method_card._all._groups for field in group._fields]
+    assert "runtime.sharding" not in names
 
 
 def test_a_paged_optimizer_off_a_gpu_is_an_obstacle(open_page, make_llama, watch, device):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -77,3 +79,18 @@ def test_version_one_control_groups_and_no_limit_at_all(tmp_path: Path) -> None:
     write_group(root / "memory" / "job", memory__limit_in_bytes=str(2**63 - 4096))
     assert hardware._container_limit(root, groups) is None
     assert hardware._container_limit(root, tmp_path / "absent") is None
+
+
+def test_memory_of_the_processes_that_a_run_started_counts_as_ours() -> None:
+    child = "import time; held = b'1' * (64 << 20); print(len(held), flush=True); time.sleep(60)"
+    leader = (
+        "import subprocess, sys; "
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}]); sys.stdin.read(); child.kill()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", leader], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline()
+        assert devices([process.pid])[-1].used_by_us_bytes > devices()[-1].used_by_us_bytes + (64 << 20)
+        process.stdin.close()

@@ -75,3 +75,45 @@ def test_no_suggestion_leaves_a_process_without_a_batch() -> None:
         halved = [change for change in changes if "optim.accumulation" in change]
         assert all(change["optim.accumulation"] >= processes for change in halved)
         assert bool(halved) == (processes < 4)
+
+
+def test_split_layers_are_held_in_parts_with_room_for_one() -> None:
+    for changes in ({}, {"model__quantization": "nf4"}, {"model__quantization": "int8"}):
+        whole, split = (
+            estimate(of(2, runtime__sharding=how, **changes), FACTS, GPUS[0]) for how in ("none", "layers")
+        )
+        kept = {name: whole.parts[name] + split.parts[name] for name in ("weights", "constants")}
+        layers = (
+            2 * sum(whole.parts[name] - split.parts[name] for name in kept) * 16 // 14
+        )  # 16 layers, one gathered
+        embedding = 2 * FACTS.num_embedding
+        assert layers == pytest.approx(sum(whole.parts[n] for n in kept) - embedding, rel=1e-3)
+        assert {name for name in whole.parts if whole.parts[name] != split.parts[name]} <= {*kept, "margin"}
+        assert any("each GPU keeps" in note for note in split.notes) and split.is_sure == whole.is_sure
+        four = estimate(of(4, runtime__sharding="layers", **changes), FACTS, GPUS[0])
+        assert four.peak_bytes < split.peak_bytes < whole.peak_bytes
+
+
+def test_where_there_are_several_gpus_a_run_that_does_not_fit_may_be_split_over_them() -> None:
+    big = next(facts_from_config(m.config, m.name) for m in catalogue() if m.name == "Qwen/Qwen2.5-14B")
+    alone, two = of(1), of(2)
+    found = [
+        one for one in estimate(alone, big, GPUS[0], alike=GPUS).suggestions if "runtime.sharding" in one.changes
+    ]
+    (split,) = found
+    assert split.title == "Split over 3 GPUs" and split.changes["runtime.processes"] == 3
+    there = alone.with_values(split.changes)
+    again = estimate(there, big, tightest(place(there, GPUS)), with_suggestions=False)
+    assert (split.peak_bytes, split.verdict) == (again.peak_bytes, again.verdict), "judged by the tightest GPU"
+    assert not any(
+        "runtime.sharding" in one.changes for one in estimate(alone, big, GPUS[0], alike=GPUS[:1]).suggestions
+    )
+    titles = [one.title for one in estimate(two, big, GPUS[0], alike=GPUS).suggestions]
+    assert "Split layers" in titles and "Split over 3 GPUs" not in titles
+    roomy = Device("cuda", 0, "a card", 80 * GIB, 80 * GIB, bf16=True, capability=(8, 9))
+    fitting = estimate(of(2, runtime__sharding="layers"), FACTS, roomy).suggestions
+    assert [one.title for one in fitting if "runtime.sharding" in one.changes] == ["Whole layers"]
+    full = alone.with_value("method.kind", "full")
+    assert not any(
+        "runtime.sharding" in one.changes for one in estimate(full, big, GPUS[0], alike=GPUS).suggestions
+    )

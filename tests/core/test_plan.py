@@ -12,7 +12,7 @@ from core.data.check import check
 from core.hardware import Device
 from core.models.facts import read_facts
 from core.models.source import find_model
-from core.plan import make_plan, total_steps, train_rows
+from core.plan import Pace, make_plan, total_steps, train_rows
 
 CPU = Device("cpu", 0, "CPU", 24 << 30, 20 << 30)
 
@@ -91,3 +91,22 @@ def test_a_smaller_device_changes_the_verdict_and_nothing_else(facts):
     tight = make_plan(RunConfig(), facts, replace(CPU, free_bytes=64 << 20), 900, 51.0)
     assert (roomy.estimate.verdict, tight.estimate.verdict) == ("fits", "does not fit")
     assert (roomy.estimate.peak_bytes, roomy.disk_bytes) == (tight.estimate.peak_bytes, tight.disk_bytes)
+
+
+def test_gpus_that_train_together_take_less_time(facts):
+    gpu = Device("cuda", 0, "a card", 24 << 30, 20 << 30, bf16=True, capability=(8, 9))
+    alone, shared = Pace("a card", 10**9, 1000.0), Pace("a card", 10**9, 2000.0, at_once=2)
+
+    def seconds(device, pace, **changes):
+        values = {path.replace("__", "."): value for path, value in changes.items()}
+        return make_plan(RunConfig().with_values(values), facts, device, 1000, 100.0, paces=[pace]).seconds
+
+    one = seconds(gpu, alone)
+    assert one is not None
+    assert seconds(gpu, shared) == pytest.approx(one), "the pace of one of them"
+    assert seconds(gpu, alone, runtime__processes=4) == pytest.approx(one / 4)
+    assert seconds(gpu, alone, runtime__processes=3) == pytest.approx(one / 2), "4 batches take two rounds"
+    here = Pace("CPU", 10**9, 1000.0)
+    assert seconds(CPU, here, runtime__processes=2) == pytest.approx(seconds(CPU, here)), "they share its cores"
+    split = {"runtime__processes": 2, "runtime__sharding": "layers"}
+    assert seconds(gpu, shared, **split) is None and seconds(gpu, replace(shared, sharding="layers"), **split)
