@@ -353,7 +353,9 @@ def test_processes_are_asked_for_only_where_there_are_several_gpus(open_page, ma
     whole = page.planner.plan.estimate
     page._draft.set("runtime.sharding", "layers")
     split = page.planner.plan.estimate
-    assert split.parts["weights"] < whole.parts["weights"] and any("each GPU keeps" in note for note in split.notes)
+    assert split.parts["weights"] < whole.parts["weights"] and any(
+        "each GPU keeps" in note for note in split.notes
+    )
     page._draft.set("method.kind", "full")
     page._draft.set("runtime.processes", 1)
     assert page._draft.config.method.kind == "lora" and page._draft.config.runtime.processes == 2
