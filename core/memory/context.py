@@ -5,9 +5,10 @@ from __future__ import annotations
 from core.hardware import Device
 from core.memory.moments import MOMENTS, Moment
 from core.memory.stack import Stack
+from core.memory.stock_slack import PASSING, stock_slack
+from core.models.facts import ModelFacts
 
 MIB = 1 << 20
-PASSING = ("recompute", "head_and_loss", "workspace")
 
 CPU_CONTEXT = 500 * MIB
 """Resident memory of a CPU worker around a model of a megabyte. Measured on Linux x86-64, Python 3.11, torch 2.13:
@@ -41,17 +42,19 @@ def cublas_bytes(device: Device) -> int:
     return 2 * 32 * MIB if (device.capability or (8, 0))[0] >= 9 else 2 * (2 * 4096 + 8 * 16) * 1024
 
 
-def slack_bytes(device: Device, moments: list[Moment], stack: Stack, *, can_grow: bool) -> int:
+def slack_bytes(device: Device, moments: list[Moment], stack: Stack, facts: ModelFacts, *, can_grow: bool) -> int:
     """What the allocator holds at the peak beside tensors: the rest of segments, and of blocks too small for what
     is asked for. On the CPU freed memory goes back to the system.
 
     For our own loop the shares are medians over rehearsals that were played through the allocator's rules
     (tests/recorded/allocator-slack.csv), not measurements. Where segments cannot grow, as on Windows, the smaller
     of two regions that never live together, for the head and for a layer's backward pass, is partly out of reach
-    of the other; in other people's loops, which keep whole tensors of scores, by the 0.7 that others measured.
+    of the other.
     """
     if device.kind == "cpu":
         return 0
+    if stack.loop != "hone":
+        return stock_slack(device, moments, stack, facts)
     peak = max(moment.num_bytes for moment in moments) + cublas_bytes(device)
     loss, layer = (
         sum(moment.parts.get(part, 0) for part in PASSING)
@@ -59,8 +62,6 @@ def slack_bytes(device: Device, moments: list[Moment], stack: Stack, *, can_grow
         for moment in moments
         if moment.words == words
     )
-    if stack.loop != "hone":
-        return round(0.7 * min(loss, layer))
     whole_scores = 0.3 * loss if stack.loss == "full" else 0
     if can_grow:
         return round(30 * MIB + 0.015 * peak + whole_scores)

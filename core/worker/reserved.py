@@ -22,7 +22,7 @@ def reserved_peak(
     """The most bytes that torch's allocator holds in a run of ours: while it loads, in its first step, in an
     evaluation and in a step after it. `log` is that of a rehearsal, `workspace_bytes` what cuBLAS takes."""
     play = Play(log, expandable=expandable)
-    play.load(compute_bytes, is_upcast, at_once=True)
+    play.load(compute_bytes, is_upcast)
     play.segments.empty_cache()
     play.cast()
     play.attach()
@@ -44,16 +44,19 @@ class Play:
         self._log = log
         self._blocks: dict[int, Block] = {}
 
-    def load(self, compute_bytes: int, is_upcast: bool, *, at_once: bool) -> None:
-        """Bring the base in. A quantised weight is there in the format of `compute_bytes` while it is packed.
+    def load(self, compute_bytes: int, is_upcast: bool, *, ahead_bytes: int | None = None) -> None:
+        """Bring the base in, in the order of the log. A quantised weight is there in the format of `compute_bytes`
+        while it is packed.
 
-        `is_upcast` says that what stands in fp32 comes in that format too, until `cast`; `at_once` that room for
-        the whole model is taken first, as transformers does when it loads onto a device.
+        `is_upcast` says that what stands in fp32 comes in that format too, until `cast`. So many bytes are taken
+        at once and freed ahead of it; without a number as many as the whole model has, as transformers does when
+        it loads onto a device.
         """
         base = [n for n, birth in enumerate(self._log.births) if birth.kind in ("weights", "constants")]
         sizes = [_loaded(self._log.births[number], compute_bytes, is_upcast) for number in base]
-        if at_once and sizes:
-            self.segments.release(self.segments.allocate(sum(size for size, _ in sizes)))
+        ahead = sum(size for size, _ in sizes) if ahead_bytes is None else ahead_bytes
+        if ahead:
+            self.segments.release(self.segments.allocate(ahead))
         for number, (size, whole) in zip(base, sizes, strict=True):
             passing = self.segments.allocate(whole) if whole else None
             if size:

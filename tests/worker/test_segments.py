@@ -114,7 +114,7 @@ def test_a_log_is_played_step_after_step() -> None:
         log.begin("evaluation 1/forward 0")
         scored = torch.empty(8 * MIB // 4)
     play = Play(log, expandable=True)
-    play.load(4, False, at_once=True)
+    play.load(4, False)
     assert play.segments.reserved == 40 * MIB
     play.follow(events_of(log, "training"))
     assert play.segments.allocated == 60 * MIB
