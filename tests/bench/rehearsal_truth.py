@@ -29,7 +29,6 @@ from estimate_grid import quieten  # noqa: E402
 from real_peaks import estimated_peak, real_peak, rehearsed_peak, save_model  # noqa: E402
 
 from core.config import RunConfig  # noqa: E402
-from core.errors import HoneError  # noqa: E402
 from core.models.headers import read_headers  # noqa: E402
 
 MIXED = {"num_experts": 8, "num_local_experts": 8, "num_experts_per_tok": 2}
@@ -152,21 +151,27 @@ def compare(point: Point, folder: Path) -> dict[str, Any]:
     """A point as a row of the table; its model stands in a folder."""
     begun = time.perf_counter()
     real, rehearsed = real_peak(point.config, folder), rehearsed_peak(point.config, folder)
-    told = {path.partition(".")[2]: value for path, value in point.values.items()}
-    row = {
+    return {
         "model": point.name,
         "parameters": sum(tensor.num_elements for tensor in read_headers(folder)),
-        **{column: told.get(column, "") for column in COLUMNS},
+        **told(point),
         "allocated_bytes": real,
         "rehearsed_bytes": rehearsed,
         "error": f"{rehearsed / real - 1:+.5f}",
+        **_estimated(point, real),
+        "seconds": f"{time.perf_counter() - begun:.1f}",
     }
-    try:
-        row["estimated_bytes"] = estimated_peak(point.config, folder)
-        row["estimate_error"] = f"{row['estimated_bytes'] / real - 1:+.5f}"
-    except HoneError:  # a family that can only be measured from its files
-        row["estimated_bytes"] = row["estimate_error"] = ""
-    return {**row, "seconds": f"{time.perf_counter() - begun:.1f}"}
+
+
+def told(point: Point) -> dict[str, str]:
+    """What a row of the table says of a point, by which it is found again."""
+    values = {path.partition(".")[2]: str(value) for path, value in point.values.items()}
+    return {"model": point.name, **{column: values.get(column, "") for column in COLUMNS}}
+
+
+def _estimated(point: Point, real: int) -> dict[str, Any]:
+    found = estimated_peak(point.config, point.settings)
+    return {"estimated_bytes": found, "estimate_error": f"{found / real - 1:+.5f}"}
 
 
 COLUMNS = (
@@ -183,18 +188,24 @@ def main() -> int:
     options = parser.parse_args()
     quieten()
     rows = [row for row in _read(options.csv) if options.only not in row["model"]]
+    known = {tuple(row[name] for name in ("model", *COLUMNS)): row for row in rows}
     with tempfile.TemporaryDirectory() as root:
         folders: dict[str, Path] = {}
         for point in points(options.seed):
+            row = known.get(tuple(told(point).values()))
             if options.only not in point.name:
+                if row:
+                    row |= _estimated(point, int(row["allocated_bytes"]))
                 continue
             if point.name not in folders:
                 folders[point.name] = save_model(point.settings, Path(root) / str(len(folders)))
             rows.append(compare(point, folders[point.name]))
             _write(rows, options.csv)
             print(rows[-1], flush=True)
-    errors = [abs(float(row["error"])) for row in rows]
-    print(f"{len(rows)} runs   mean {statistics.mean(errors):.3%}   worst {max(errors):.3%}")
+    _write(rows, options.csv)
+    for column in ("error", "estimate_error"):
+        errors = [abs(float(row[column])) for row in rows]
+        print(f"{column}: {len(rows)} runs   mean {statistics.mean(errors):.3%}   worst {max(errors):.3%}")
     return 0
 
 

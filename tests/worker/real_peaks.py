@@ -63,9 +63,9 @@ def rehearsed_peak(config: RunConfig, folder: Path) -> int:
     return replay.peak(rehearse(config, settings_of(folder), DEVICE).log).num_bytes
 
 
-def estimated_peak(config: RunConfig, folder: Path) -> int:
-    """The same as it is estimated: no memory of the framework's, and none of loading."""
-    found = estimate(config, facts_from_config(settings_of(folder)), DEVICE, with_suggestions=False)
+def estimated_peak(config: RunConfig, settings: dict[str, Any]) -> int:
+    """The same as it is estimated from a config.json: no memory of the framework's, and none of loading."""
+    found = estimate(config, facts_from_config(settings), DEVICE, with_suggestions=False)
     moments = [found.moments[MOMENTS[name]] for name in ("loss", "layer", "step", "evaluation")]
     return max(moments) - found.parts["context"] - found.parts["margin"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_peaks import estimated_peak, real_peak, rehearsed_peak, save_model
+from real_peaks import estimated_peak, real_peak, rehearsed_peak, save_model, settings_of
 
 from core.config import RunConfig
 
@@ -43,7 +43,7 @@ def test_what_is_rehearsed_and_estimated_is_what_is_allocated(name: str, folders
     config = RunConfig().with_value("method.kind", values.pop("method.kind", "lora")).with_values(values)
     folder = folders[settings["model_type"]]
     real = real_peak(config, folder)
-    rehearsed, estimated = rehearsed_peak(config, folder), estimated_peak(config, folder)
+    rehearsed, estimated = rehearsed_peak(config, folder), estimated_peak(config, settings_of(folder))
     assert real > 20e6
     assert abs(rehearsed / real - 1) <= 0.02, f"{rehearsed / real - 1:+.2%}"
     assert abs(estimated / real - 1) <= 0.03, f"{estimated / real - 1:+.2%}"
