@@ -15,6 +15,7 @@ class Popup(QFrame):
     def __init__(self, theme: Theme, width: int) -> None:
         super().__init__(None, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
         self._theme = theme
+        theme.dress(self)
         self.setAttribute(Qt.WidgetAttribute.WA_TranslucentBackground)
         self.setWindowFlag(Qt.WindowType.NoDropShadowWindowHint)
         self.setFixedWidth(width)

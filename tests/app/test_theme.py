@@ -6,13 +6,15 @@ import re
 from dataclasses import fields
 
 import pytest
+from PySide6.QtCore import QEvent, QObject
 from PySide6.QtGui import QColor, QFontMetricsF
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.theme import DARK, LIGHT, SEGMENTS, Theme, interface_font, style_sheet
 from app.widgets import words
 from app.widgets.icon import pixmap
 from app.widgets.label import ElidedLabel, Label, set_tooltip
+from app.widgets.popup import Popup
 from core.memory.estimate import PART_NAMES
 from core.places import RESOURCES
 
@@ -80,6 +82,44 @@ def test_a_choice_is_followed_and_told_once(theme, qapp):
     assert told == ["dark"] and theme.color("accent") == QColor(DARK.accent)
     theme.set_appearance("light")
     assert told == ["dark", "light"]
+
+
+class Polishings(QObject):
+    """How often the style of a widget is changed."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.count = 0
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        self.count += event.type() == QEvent.Type.StyleChange
+        return False
+
+
+def test_a_change_polishes_no_widget_once_for_each_that_it_stands_in(theme, qtbot):
+    window = inner = QWidget()
+    qtbot.addWidget(window)
+    for _ in range(15):
+        column = QVBoxLayout(inner)
+        inner = QWidget()
+        column.addWidget(inner)
+    label = Label("words", "secondary")
+    QVBoxLayout(inner).addWidget(label)
+    window.show()
+    polishings = Polishings(label)
+    theme.set_appearance("dark")
+    assert 1 <= polishings.count <= 3
+    assert label.palette().color(label.foregroundRole()) == QColor(DARK.secondary)
+    made_after = Popup(theme, 200)
+    qtbot.addWidget(made_after)
+    late = Label("words", "secondary")
+    made_after.body.addWidget(late)
+    late.ensurePolished()
+    assert late.palette().color(late.foregroundRole()) == QColor(DARK.secondary)
+    theme.set_appearance("light")
+    assert label.palette().color(label.foregroundRole()) == QColor(LIGHT.secondary)
+    assert late.palette().color(late.foregroundRole()) == QColor(LIGHT.secondary)
 
 
 def test_every_icon_paints_something_in_its_colour(theme):
