@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, Union, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from core.descriptions import described
 from core.errors import HoneError
 from core.mistakes import ConfigError, Mistake, nearest, shown
 from core.sections import (
@@ -108,7 +109,7 @@ class RunConfig(Section):
         for section_name in SECTION_NAMES:
             section = getattr(self, section_name)
             lines.append(f"\n{section_name}:")
-            for name, info in type(section).model_fields.items():
+            for name, info in described(type(section)).items():
                 value = getattr(section, name)
                 lines.append(f"  {name}: {as_text(value)}  # {info.description}")
         return "\n".join(lines) + "\n"
@@ -156,11 +157,17 @@ def unwise(config: RunConfig) -> list[Mistake]:
 
 def fields(section: Section | type[Section]) -> Iterator[tuple[str, FieldInfo]]:
     """The name and declaration of each field of a section, in order."""
-    yield from (section if isinstance(section, type) else type(section)).model_fields.items()
+    yield from described(section if isinstance(section, type) else type(section)).items()
 
 
 def field_at(config: RunConfig, path: str) -> FieldInfo:
     """The declaration of the field at a dotted path, for the method and objective now chosen."""
+    described(type(config.value(path.rpartition(".")[0])))
+    return declared_at(config, path)
+
+
+def declared_at(config: RunConfig, path: str) -> FieldInfo:
+    """The same for who does not show its description, which is read only when it is asked for."""
     section, _, name = path.rpartition(".")
     return type(config.value(section)).model_fields[name]
 

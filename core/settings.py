@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core import durable, places
+from core.descriptions import described
 from core.errors import HoneError
 from core.yaml_text import as_text, read_yaml
 
@@ -16,7 +17,7 @@ from core.yaml_text import as_text, read_yaml
 class Settings(BaseModel):
     """Frozen; `with_value` gives a changed copy and `save` writes it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     appearance: Literal["system", "light", "dark"] = "system"
     """Light, dark, or whatever the system uses."""
@@ -54,7 +55,7 @@ class Settings(BaseModel):
         """Write the file in one step. Raises HoneError when it cannot be written."""
         path = settings_file()
         lines = []
-        for name, info in type(self).model_fields.items():
+        for name, info in described(type(self)).items():
             lines.append(f"# {info.description}\n{name}: {as_text(getattr(self, name))}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 from core.cli.output import say
-from core.config import RunConfig, field_at
+from core.config import RunConfig, declared_at
 from core.data.templates import AUTO, template_names
+from core.descriptions import schema_of
 from core.errors import HoneError
 from core.mistakes import ConfigError, Mistake
 from core.yaml_text import read_yaml
@@ -19,7 +20,7 @@ SOURCES = ("model.source", "data.source", "data.holdout_source", "data.template"
 def show_config(options: argparse.Namespace) -> int:
     """`hone config`: the config as YAML with comments, or the schema of all configs."""
     if options.schema:
-        say(json.dumps(RunConfig.model_json_schema(), indent=2))
+        say(json.dumps(schema_of(RunConfig), indent=2))
     else:
         say(read_config(options).to_yaml().rstrip())
     return 0
@@ -55,7 +56,7 @@ def parsed(like: RunConfig, path: str, text: str) -> object:
     """The value that a text stands for in that field: YAML, but a word for a field of words, and for one of lists
     also words with commas between them."""
     try:
-        annotation = field_at(like, path).annotation
+        annotation = declared_at(like, path).annotation
     except (AttributeError, KeyError):
         return text  # the config knows the path no better, and names the nearest one
     if annotation is str:

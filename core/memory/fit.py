@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.config import Lora, RunConfig, field_at
+from core.config import Lora, RunConfig, declared_at
 from core.hardware import Device
 from core.memory.calibration import PastPeak
 from core.memory.estimate import Estimate, estimate
@@ -179,5 +179,5 @@ def fit_of(model: CatalogueModel, config: RunConfig, device: Device, past: Seque
 
 def _bound(config: RunConfig, path: str) -> int:
     """The largest value that a field takes."""
-    bounds: list[Any] = [getattr(rule, "le", None) for rule in field_at(config, path).metadata]
+    bounds: list[Any] = [getattr(rule, "le", None) for rule in declared_at(config, path).metadata]
     return next((bound for bound in bounds if bound is not None), 2**31 - 1)

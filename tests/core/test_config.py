@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.config import SECTION_NAMES, RunConfig, choices, contradictions, field_at, union_members, unwise
+from core.descriptions import described
 from core.errors import HoneError
 from core.mistakes import ConfigError
 from core.sections import INT_MAX, MAPPED
@@ -27,7 +28,7 @@ def all_fields() -> list[tuple[str, str | None, Any]]:
         plain = RunConfig.model_fields[section_name].annotation
         for member in members or (plain,):
             kind = member.model_fields["kind"].default if members else None
-            found += [(f"{section_name}.{name}", kind, info) for name, info in member.model_fields.items()]
+            found += [(f"{section_name}.{name}", kind, info) for name, info in described(member).items()]
     return found
 
 
