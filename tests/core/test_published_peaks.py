@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from core.config import RunConfig
+from core.gpus import find_gpu
 from core.hardware import Device
 from core.memory.estimate import Estimate, estimate_stack
 from core.memory.stack import resolve
@@ -44,8 +45,9 @@ def facts_of(row: dict[str, str]) -> ModelFacts:
 
 
 def card(row: dict[str, str]) -> Device:
-    capability = (7, 5) if row["gpu"] == "T4" else (8, 0)
-    return Device("cuda", 0, row["gpu"], 80 << 30, 80 << 30, bf16=True, capability=capability)
+    if row["gpu"] == "T4":
+        return find_gpu("T4").device
+    return Device("cuda", 0, row["gpu"], 80 << 30, 80 << 30, bf16=True, capability=(8, 0))
 
 
 def estimated(row: dict[str, str]) -> Estimate:
@@ -94,14 +96,28 @@ def test_fully_specified_peaks_are_met_within_one_percent_on_average_and_three_a
 
 
 def test_what_the_process_takes_is_inside_the_band_so_no_run_that_runs_out_is_said_to_fit() -> None:
-    """Measured with torch's default allocator, whose slack is the larger and hangs on chance."""
+    """Measured with torch's default allocator, whose slack is the larger and hangs on chance. What decides it is
+    in core/memory/stock_slack.py, without a number that these rows were fitted to."""
     errors = []
     for name in of_group("specified"):
         found, measured = estimated(ROWS[name]), float(ROWS[name]["process_mib"]) * MIB
         assert measured <= found.peak_bytes + found.margin_bytes, name
         errors.append(100 * abs(found.peak_bytes / measured - 1))
-    assert statistics.fmean(errors) <= 3.6  # reached; 3 is the aim
-    assert max(errors) <= 12  # reached; 8 is the aim
+    assert statistics.fmean(errors) <= 3
+    assert max(errors) <= 8
+
+
+def test_what_the_process_takes_is_met_by_rehearsals_of_the_scripts_that_measured_it() -> None:
+    """By tests/bench/published_totals.py: each tensor that torch allocates, in its order, in segments as torch has
+    them. The worst row is one of eager attention, whose large tensors come to lie by chance."""
+    with (PUBLISHED.parent / "published-totals.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert list(rows) == of_group("specified")
+    errors = [100 * abs(float(row["error"])) for row in rows.values()]
+    assert statistics.fmean(errors) <= 2.5
+    assert max(errors) <= 9
+    for name, row in rows.items():
+        assert abs(int(row["allocated_bytes"]) / MIB / float(ROWS[name]["peak_mib"]) - 1) <= 0.005
 
 
 def test_lengths_that_fill_a_card_are_met_within_five_percent() -> None:
