@@ -18,7 +18,7 @@ from core.memory.rows import Found, Loss
 from core.memory.sampling import sampling_bytes
 from core.memory.stack import Stack, resolve
 from core.memory.suggestions import Suggestion, suggest
-from core.memory.together import Split, share_of, split, together_bytes
+from core.memory.together import Split, each_of, share_of, split, together_bytes
 from core.memory.training import num_trainable, optimizer_bytes, step_bytes
 from core.memory.weights import load_bytes, weights
 from core.models.facts import ModelFacts
@@ -62,7 +62,8 @@ class Estimate:
     cublas_bytes: int = 0
     """What of the context torch's allocator holds."""
     each_of: str = ""
-    """Whose figures these are when several processes train: "each of 2 GPUs"; empty for one alone."""
+    """Whose figures these are when several processes train: "each of 2 GPUs" or "each of 2 GPUs with split layers";
+    empty for one alone."""
     can_page: bool = False
     """Whether an optimizer's states could be moved out to RAM there."""
     evidence: str = ""
@@ -147,7 +148,7 @@ def estimate_stack(
         others_bytes=device.others_bytes,
         notes=(*notes, *([layers.sentence(device)] if layers else ()), *_remarks(facts, out)),
         cublas_bytes=cublas_bytes(device),
-        each_of=f"each of {processes} {'processes' if device.kind == 'cpu' else 'GPUs'}" if processes > 1 else "",
+        each_of=each_of(device, processes, is_split),
     )
 
 

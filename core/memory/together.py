@@ -27,6 +27,15 @@ def share_of(free_bytes: int, device: Device, processes: int) -> int:
     return free_bytes // processes if device.kind == "cpu" else free_bytes
 
 
+def each_of(device: Device, processes: int, is_split: bool) -> str:
+    """Whose figures those of one process are: "each of 2 GPUs with split layers"; empty for one alone."""
+    if processes == 1:
+        return ""
+    return (
+        f"each of {processes} {'processes' if device.kind == 'cpu' else 'GPUs'}{' with split layers' * is_split}"
+    )
+
+
 @dataclass(frozen=True)
 class Split:
     """The layers of a base that are split between processes, in bytes; constants of quantisation included."""

@@ -90,6 +90,7 @@ def test_split_layers_are_held_in_parts_with_room_for_one() -> None:
         assert layers == pytest.approx(sum(whole.parts[n] for n in kept) - embedding, rel=1e-3)
         assert {name for name in whole.parts if whole.parts[name] != split.parts[name]} <= {*kept, "margin"}
         assert any("each GPU keeps" in note for note in split.notes) and split.is_sure == whole.is_sure
+        assert (whole.each_of, split.each_of) == ("each of 2 GPUs", "each of 2 GPUs with split layers")
         four = estimate(of(4, runtime__sharding="layers", **changes), FACTS, GPUS[0])
         assert four.peak_bytes < split.peak_bytes < whole.peak_bytes
 
