@@ -21,8 +21,10 @@ from core.gpus import gpus
 from core.hardware import Device
 from core.memory.calibration import PastPeak
 from core.memory.context import context_bytes, cublas_bytes
-from core.memory.estimate import Estimate, estimate
+from core.memory.estimate import BAND, Estimate, estimate
 from core.memory.fit import LENGTH, fit, is_roomy
+from core.memory.hybrids import find_hybrid
+from core.memory.stack import resolve
 from core.memory.suggestions import changed
 from core.models.catalogue import catalogue
 from core.models.facts import ModelFacts, facts_from_config
@@ -38,8 +40,7 @@ RISING = {
 }
 TARGETS = (("all-linear",), ("q_proj", "v_proj"), ("q_proj", "k_proj", "v_proj", "o_proj"))
 DIP = 0.001
-"""Where a mode was not traced, differences of others stand in, each at a peak of its own: their sum may fall by
-so small a share."""
+"""By so small a share a peak may fall where kernels or dimensions are rounded."""
 QUICK, MANY = 20, 1000
 
 
@@ -116,6 +117,12 @@ def drawn(dice: random.Random) -> RunConfig:
     return RunConfig().with_values(values | adapter)
 
 
+def is_traced(config: RunConfig, facts: ModelFacts, card: Device) -> bool:
+    """Whether what its mode keeps was traced. For others differences of traced ones stand in, each at a peak
+    of its own, and their sum may fall while each rises; by less than the band, which a verdict keeps free."""
+    return find_hybrid(facts, resolve(config, facts, card).mode(facts), "chunked").is_own_mode
+
+
 def past_of(config: RunConfig, card: Device, peak: int, dice: random.Random) -> list[PastPeak]:
     """Runs on that card that took more or less than was expected; none for every other config."""
     kind, base = config.method.kind, config.model.quantization
@@ -140,10 +147,12 @@ def contradictions(config: RunConfig, facts: ModelFacts, card: Device, dice: ran
         # Only states of tensors above a size can be paged, or take 8 bits, so a higher rank may rightly take less.
         if path == "method.rank" and (config.method.kind == "full" or config.optim.optimizer in BITSANDBYTES):
             continue
-        found = [of(changed(config, {path: value})) for value in values]
+        near = [changed(config, {path: value}) for value in values]
+        found = [of(one) for one in near]
         # Paged states leave the GPU when it is full, so there the peak may fall; the verdict may not get better.
         rising = [ORDER.index(one.verdict) if is_paged else one.peak_bytes for one in found]
-        if any(after < (1 - DIP) * before for before, after in itertools.pairwise(rising)):
+        dip = DIP if all(is_traced(one, facts, card) for one in near) else BAND
+        if any(after < (1 - dip) * before for before, after in itertools.pairwise(rising)):
             yield f"more of {path} takes less: {rising}"
     for one in now.suggestions:
         then = of(config.with_values(one.changes))
