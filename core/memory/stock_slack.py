@@ -89,15 +89,17 @@ def _left_by_loading(device: Device, facts: ModelFacts, stack: Stack) -> list[in
     What is cast to 32 bits leaves its 16-bit copy behind. The transformers that published runs were made with took
     half of a model's 16-bit bytes ahead when it quantised; that of today takes what the model comes to.
     """
-    if stack.quantization == "none" or not stack.upcast:
+    if stack.quantization == "none":
         return []
     kept = [2 * count for count in (facts.num_embedding, facts.num_head) if count]
     free = 0
     if stack.loop == "plain":
         ahead = min(2 * facts.num_parameters, max(0, device.free_bytes - KEPT_FREE)) // 2
         free = max(0, ahead - _packed(facts, stack) - sum(kept))
-        for num_bytes in kept:
-            free -= 2 * num_bytes if 2 * num_bytes <= free else 0
+    if not stack.upcast:
+        return [free]
+    for num_bytes in kept:
+        free -= 2 * num_bytes if 2 * num_bytes <= free else 0
     return [free, *kept]
 
 
