@@ -52,8 +52,8 @@ class SplitSides(QObject):
 
     @property
     def error(self) -> str:
-        """What is the matter with the file to evaluate on, or with the data."""
-        return self._data.apart_error or self._data.error
+        """What is the matter with the file to evaluate on."""
+        return self._data.apart_error
 
     def look(self) -> None:
         self._preview.want_findings()

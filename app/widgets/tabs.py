@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 
 from app.widgets.button import Button
+from app.widgets.label import set_tooltip
 from core.figures import whole
 
 
@@ -36,6 +37,12 @@ class Tabs(QWidget):
         if not self.buttons[index].isChecked():
             self.buttons[index].setChecked(True)
             self.chosen.emit(index)
+
+    def enable_only(self, index: int | None, why: str = "") -> None:
+        """Let a person open no other tab than this, and say why; None lets them open all."""
+        for place, button in enumerate(self.buttons):
+            button.setEnabled(index is None or place == index)
+            set_tooltip(button, "" if button.isEnabled() else why)
 
     def set_count(self, index: int, number: int) -> None:
         """A number after the title; 0 removes it."""

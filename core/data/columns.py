@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from core.data.detection import two_texts
+from core.data.mapping import as_words
 from core.data.part import read_tree, reading
 from core.data.row import RowError
 from core.data.source import open_data
@@ -34,6 +36,8 @@ class Columns:
     """Rows looked at."""
     tree: dict[str, Any]
     """The first row that can be read."""
+    pair: tuple[str, str] | None = None
+    """A guess, where just two columns hold texts: a prompt and its answer."""
 
 
 def find_columns(source: str) -> Columns:
@@ -56,7 +60,7 @@ def find_columns(source: str) -> Columns:
     for name in names:
         values = [tree[name] for tree in trees if tree.get(name) not in (None, "", [], {})]
         found.append(Column(name, as_sample(values[0]) if values else "", len(values)))
-    return Columns(tuple(found), len(trees), trees[0] if trees else {})
+    return Columns(tuple(found), len(trees), trees[0] if trees else {}, two_texts(trees))
 
 
 def as_sample(value: Any) -> str:
@@ -66,5 +70,4 @@ def as_sample(value: Any) -> str:
         return f"{len(value)} messages: {' / '.join(' '.join(part[:100].split()) for part in parts)}"[
             :MOST_LETTERS
         ]
-    text = value if isinstance(value, str) else repr(value)[: 2 * MOST_LETTERS]
-    return " ".join(text[: 2 * MOST_LETTERS].split())[:MOST_LETTERS]
+    return " ".join(as_words(value)[: 2 * MOST_LETTERS].split())[:MOST_LETTERS]

@@ -53,7 +53,7 @@ def detect(trees: Sequence[dict[str, Any]]) -> Layout | None:
     judged = _verdict(trees) if kind in ("prompt", "messages") else ""
     if judged:
         kind, columns = "kto", (*columns, judged)
-    shown = " and ".join(columns)
+    shown = " and ".join(filter(None, (", ".join(columns[:-1]), columns[-1])))
     layout = Layout(kind, columns, confidence=round(sureness * count / len(trees), 2),
                     seen=f"{count:,} of the first {len(trees):,} rows have {shown}")  # fmt: skip
     return _with_transcripts(layout, trees, columns, has_prompt=any(tree.get("prompt") for tree in trees))
@@ -73,7 +73,7 @@ def layout_for(trees: Sequence[dict[str, Any]], meaning: Meaning, source: str) -
         columns = [role for role, _ in meaning.mapping if role in ("chosen", "rejected", "messages")]
         return _with_transcripts(layout, filled, columns, has_prompt="prompt" in dict(meaning.mapping))
     layout = detect(trees)
-    if layout is None and (pair := _two_texts(trees)):
+    if layout is None and (pair := two_texts(trees)):
         one, two = map(short, pair)
         raise HoneError(
             f"{source} has the columns {columns_of(trees)}, which fit no format by their names; if {one} is the "
@@ -163,11 +163,11 @@ def _classes(trees: Sequence[dict[str, Any]]) -> Layout | None:
                        f"taken for the answer to {short(judged)}")  # fmt: skip
 
 
-def _two_texts(trees: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
+def two_texts(trees: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
     """The two columns that hold text in every row, when there are just two: a guess."""
     texts = [
         name
-        for name in trees[0]
+        for name in (trees[0] if trees else ())
         if all(isinstance(tree.get(name), str) and not tree[name].isdigit() for tree in trees)
     ]
     return (texts[0], texts[1]) if len(texts) == 2 else None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.pages.new_run.data_card import DataCard
+from app.pages.new_run.data_tabs import COLUMNS
 from app.state.chosen_data import ChosenData
 from app.state.chosen_model import ChosenModel
 from app.state.draft import Draft
@@ -68,6 +69,25 @@ def test_how_far_a_check_is_changes_the_card_and_nothing_else(tmp_path, backgrou
     qtbot.waitUntil(lambda: data.report is not None, timeout=WAIT_MS)
     assert shown and all("checking" in words for words in shown) and "%" in shown[-1]
     assert changes == [True], "plans and tabs are made anew once, not with each percent"
+
+
+def test_data_that_fits_no_format_opens_nothing_but_its_columns(tmp_path, background, theme, qtbot):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"left": "What is a hat?", "right": "A warm thing."}\n' * 5)
+    draft = Draft()
+    data = ChosenData(draft, background)
+    model = ChosenModel(draft, background)
+    preview = Preview(draft, model, data)
+    card = DataCard(draft, data, preview, RowLengths(model, data, preview, background), background, theme)
+    qtbot.addWidget(card)
+    tabs = card.contents.tabs
+    draft.set("data.source", str(path))
+    qtbot.waitUntil(lambda: tabs.buttons[COLUMNS].isChecked(), timeout=WAIT_MS)
+    assert [button.isEnabled() for button in tabs.buttons] == [False, True, False, False, False]
+    assert "what the columns are for" in tabs.buttons[0].toolTip() and not tabs.buttons[COLUMNS].toolTip()
+    card.contents.mapping.guess.click()
+    qtbot.waitUntil(lambda: data.rows is not None, timeout=WAIT_MS)
+    assert all(button.isEnabled() for button in tabs.buttons) and not data.error
 
 
 def test_unpacking_is_shown_and_ends_when_other_data_is_chosen(archive, held, background, qtbot):

@@ -65,7 +65,29 @@ def test_columns_of_no_known_name_are_told_apart_by_hand(open_tab, qtbot):
     settled(tab, qtbot)
     assert tab._data.error == "" and len(tab._data.rows) == 8
     assert tab._data.rows[3].messages[1].content == "Die Zahl 3."
-    assert tab.found.text() == "set by hand" and not tab.reset.isHidden()
+    assert tab.found.text() == "Set by hand" and not tab.reset.isHidden()
+
+
+def test_two_columns_of_text_are_offered_as_prompt_and_answer_and_never_taken_by_themselves(open_tab, qtbot):
+    tab = open_tab([{"frage": f"Was ist {n}?", "antwort": f"Die Zahl {n}."} for n in range(8)])
+    assert "fit no format" in tab._data.error and tab._draft.config.data.mapping == {}
+    assert tab.guess.text() == "Take frage as the prompt and antwort as the answer" and not tab.guess.isHidden()
+    tab.guess.click()
+    assert tab._draft.config.data.mapping == {"prompt": "frage", "completion": "antwort"}
+    settled(tab, qtbot)
+    assert len(tab._data.rows) == 8 and tab.guess.isHidden()
+
+
+def test_fields_are_empty_for_other_data_of_which_nothing_is_known(open_tab, qtbot, tmp_path):
+    tab = open_tab([{"chosen": "Good.", "rejected": "Bad."}] * 4)
+    assert tab.fields["chosen"].text == "chosen"
+    assert tab.fields["prompt"].remark.text() == "The turns that both begin with."
+    (tmp_path / "other.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    tab._draft.set("data.source", str(tmp_path / "other.jsonl"))
+    qtbot.waitUntil(lambda: "fit no format" in tab._data.error, timeout=WAIT_MS)
+    settled(tab, qtbot)
+    qtbot.waitUntil(lambda: list(tab.fields) == ["system", "prompt", "completion"], timeout=WAIT_MS)
+    assert not any(field.text for field in tab.fields.values()) and tab.guess.isHidden(), "three texts are no pair"
 
 
 def test_a_template_over_columns_is_previewed_with_the_row_in_sight(open_tab, qtbot):
@@ -94,7 +116,7 @@ def test_a_mistake_stands_beside_its_field_and_changes_nothing(open_tab):
 def test_what_was_detected_is_shown_with_how_sure_it_is_and_can_be_gone_back_to(open_tab, qtbot):
     rows = [{"instruction": f"Add {n}", "input": "to 1", "output": str(n + 1)} for n in range(4)]
     tab = open_tab(rows)
-    assert tab.found.text().startswith("sure · 4 of the first 4 rows") and tab.reset.isHidden()
+    assert tab.found.text().startswith("Sure · 4 of the first 4 rows") and tab.reset.isHidden()
     assert tab.fields["prompt"].combo.currentText() == r"{instruction}\n\n{input}"
     assert tab.fields["prompt"].remark.text() == "Add 0 to 1"
     typed(tab, "prompt", "instruction")

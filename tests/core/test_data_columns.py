@@ -35,3 +35,11 @@ def test_a_conversation_is_shown_by_what_is_said_in_it():
     talk = [{"role": "user", "content": "Hello\nthere"}, {"from": "gpt", "value": "Hi"}]
     assert as_sample(talk) == "2 messages: Hello there / Hi"
     assert len(as_sample("word " * 10_000)) == 400
+
+
+def test_a_value_is_shown_as_the_file_has_it_and_two_texts_are_a_guess(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": "one", "b": "two", "is_good": false, "more": {"x": [1]}}\n' * 2)
+    found = find_columns(str(path))
+    assert [column.sample for column in found.columns] == ["one", "two", "false", '{"x": [1]}']
+    assert found.pair == ("a", "b")

@@ -134,8 +134,10 @@ class DataTabs(QWidget):
             can_be_mapped = found is not None and bool(found.columns)
             self.setVisible(can_be_mapped)
             if can_be_mapped:
+                self.tabs.enable_only(COLUMNS, "First say what the columns are for.")
                 self.tabs.choose(COLUMNS)
         else:
+            self.tabs.enable_only(None)
             self.setVisible(data.rows is not None)
         self._show_problems()
 

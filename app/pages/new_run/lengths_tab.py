@@ -10,7 +10,7 @@ from app.state.data_statistics import DataStatistics
 from app.state.draft import Draft
 from app.state.preview import Preview
 from app.theme import Theme
-from app.widgets.label import ElidedLabel, Label
+from app.widgets.label import ElidedLabel
 from app.widgets.length_plot import LengthPlot
 from core.data.lengths import Lengths
 from core.figures import whole
@@ -28,16 +28,13 @@ class LengthsTab(QWidget):
         self.plot = LengthPlot(theme)
         self.plot.limit_moved.connect(lambda limit: draft.set("data.max_length", limit))
         self.cost = ElidedLabel("", "small")
-        self.figures = Label("", "small")
-        below = QHBoxLayout()
-        below.setSpacing(16)
-        below.addWidget(self.cost, 1)
-        below.addWidget(self.figures)
+        self.figures = ElidedLabel("", "small")
         self.made_of = StatisticsList(draft, statistics)
         column = QVBoxLayout()
         column.setSpacing(6)
         column.addWidget(self.plot, 1)
-        column.addLayout(below)
+        column.addWidget(self.figures)
+        column.addWidget(self.cost)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(16)
@@ -83,6 +80,6 @@ class LengthsTab(QWidget):
 
 
 def _figures(lengths: Lengths) -> str:
-    about = "about " if lengths.is_sample else ""
+    about = "About " if lengths.is_sample else ""
     middle, longest = whole(lengths.at_share(0.5)), whole(lengths.longest)
-    return f"{about}{middle} in the middle, {longest} at most"
+    return f"{about}{middle} tokens in the middle, {longest} at most"

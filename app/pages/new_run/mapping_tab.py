@@ -16,15 +16,18 @@ from app.state.draft import Draft
 from app.theme import Theme
 from app.widgets.button import Button
 from app.widgets.combo import Combo
-from app.widgets.label import ElidedLabel, Label, set_tooltip
+from app.widgets.label import Label, set_tooltip
 from app.widgets.option_list import Option, OptionList
 from app.widgets.scrolled import scrolled
+from core.data.messages import short
 
 if TYPE_CHECKING:
     from core.data.formats import Layout
     from core.data.row import Format
 
 NARROW, WIDE = 150, 340
+SHAPE_WIDTH = 220
+SHARED = "The turns that both begin with."
 
 
 class MappingTab(QWidget):
@@ -34,16 +37,21 @@ class MappingTab(QWidget):
         super().__init__()
         self._draft, self._data, self._columns = draft, data, columns
         self._shape: Format = "prompt"
+        self._source = ""
+        """Of the data that the fields were filled for."""
         self._focused = ""
         self.fields: dict[str, RoleField] = {}
         self.columns = OptionList(theme, "Columns of the data")
         self.columns.chosen.connect(self._insert)
         self.shape = Combo([(shape.title, name) for name, shape in SHAPES.items()])
         self.shape.setFixedHeight(32)
-        self.shape.setFixedWidth(196)
+        self.shape.setFixedWidth(SHAPE_WIDTH)
         self.shape.setAccessibleName("Format of the rows")
         self.shape.activated.connect(lambda _: self._take_shape(self.shape.currentData()))
-        self.found = ElidedLabel("", "small")
+        self.found = Label("", "small", wrap=True)
+        self.found.setContentsMargins(12, 0, 0, 0)  # as the columns above it
+        self.guess = Button("", "link")
+        self.guess.clicked.connect(self._take_guess)
         self.reset = Button("As detected", "link", tip="Forget the mapping and find the format out again")
         self.reset.clicked.connect(lambda: draft.set_many({"data.mapping": {}}))
         self.error = Label("", "error", wrap=True)
@@ -56,11 +64,16 @@ class MappingTab(QWidget):
         self._show()
 
     def _lay_out(self) -> None:
-        self._left = _at_top(self.columns)
+        self._left = QWidget()
+        left = QVBoxLayout(self._left)
+        left.setContentsMargins(0, 0, 0, 0)
+        left.setSpacing(8)
+        left.addWidget(_at_top(self.columns), 1)
+        left.addWidget(self.found)
         top = QHBoxLayout()
         top.setSpacing(10)
         top.addWidget(self.shape)
-        top.addWidget(self.found, 1)
+        top.addStretch()
         top.addWidget(self.reset)
         fields = QWidget()
         fields.setObjectName("clear")
@@ -71,6 +84,7 @@ class MappingTab(QWidget):
         right = QVBoxLayout()
         right.setSpacing(8)
         right.addLayout(top)
+        right.addWidget(self.guess, 0, Qt.AlignmentFlag.AlignLeft)
         right.addWidget(self.error)
         right.addWidget(_at_top(fields), 1)
         self._both = QWidget()
@@ -127,10 +141,23 @@ class MappingTab(QWidget):
                 for role, field in self.fields.items():
                     field.show_text(shown.get(role, ""))
         else:
-            self._show_shape(self._shape)
+            is_other = self._data.source != self._source
+            self._show_shape("prompt" if is_other else self._shape)
+            for field in self.fields.values() if is_other else ():
+                field.show_text("")
+        self._source = self._data.source
         for field in self.fields.values():
             field.show_columns(names, self._columns.tree)
         self._tell(layout, bool(mapping))
+        pair = found.pair if layout is None and not mapping else None
+        self.guess.setVisible(pair is not None)
+        if pair is not None:
+            self.guess.setText(f"Take {short(pair[0])} as the prompt and {short(pair[1])} as the answer")
+
+    def _take_guess(self) -> None:
+        found = self._columns.columns
+        if found is not None and found.pair is not None:
+            self._draft.set("data.mapping", {"prompt": found.pair[0], "completion": found.pair[1]})
 
     def _has_unfinished(self, shown: dict[str, str]) -> bool:
         """Whether a person is in the middle of filling roles that the run does not know of yet."""
@@ -143,7 +170,7 @@ class MappingTab(QWidget):
             words = "Say what each column is for." if self._data.error else "reading …"
         else:
             words = "set by hand" if is_mapped else f"{sureness(layout.confidence)} · {layout.seen}"
-        self.found.setText(words)
+        self.found.setText(f"{words[:1].upper()}{words[1:]}")
         set_tooltip(self.shape, layout.seen if layout is not None else "")
 
     def _show_shape(self, name: Format) -> None:
@@ -159,6 +186,8 @@ class MappingTab(QWidget):
             field.deleteLater()
         shape = SHAPES[name]
         self.fields = {role: RoleField(role, is_needed=role in shape.needed) for role in shape.roles}
+        if name == "preference":
+            self.fields["prompt"].unfilled = SHARED
         for place, field in enumerate(self.fields.values()):
             field.edited.connect(self._edit)
             field.entered.connect(self._focus)

@@ -30,6 +30,8 @@ class RoleField(QWidget):
     def __init__(self, role: str, *, is_needed: bool) -> None:
         super().__init__()
         self.role, self.is_needed = role, is_needed
+        self.unfilled = ""
+        """What is said below it while it is empty."""
         self._columns: tuple[str, ...] = ()
         self._tree: Mapping[str, Any] = {}
         self.combo = Combo()
@@ -129,7 +131,7 @@ class RoleField(QWidget):
         from core.data.row import RowError
 
         if not self.text or not self._tree:
-            return ""
+            return "" if self.text else self.unfilled
         try:
             return as_sample(filled(self.text, self._tree))
         except RowError as bad:

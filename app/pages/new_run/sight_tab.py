@@ -138,6 +138,7 @@ class SightTab(QWidget):
         if config.data.train_on == "roles":
             trained = f"messages of {' and '.join(config.data.roles) or 'nobody'}"
         self._say(in_words(seen, "everything" if is_all else trained), seen.remarks)
+        self._swatch.show_learnt(is_wanted=any(one.name not in UNWANTED for one in seen.sequences))
         self._swatch.show()
 
     def _fall_back(self, seen: Seen | None = None) -> None:
@@ -172,13 +173,19 @@ class Swatch(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
+        self._token = "fits"
         self.setFixedSize(10, 12)
         theme.changed.connect(self.update)
 
+    def show_learnt(self, *, is_wanted: bool) -> None:
+        """As what to say, or as what not to say."""
+        self._token = "fits" if is_wanted else "no"
+        self.update()
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.fillRect(QRectF(0, 1, 10, 9.5), self._theme.color("fits_wash"))
-        painter.fillRect(QRectF(0, 10, 10, 1.5), self._theme.color("fits"))
+        painter.fillRect(QRectF(0, 1, 10, 9.5), self._theme.color(f"{self._token}_wash"))
+        painter.fillRect(QRectF(0, 10, 10, 1.5), self._theme.color(self._token))
 
 
 def in_words(seen: Seen, trained: str) -> str:

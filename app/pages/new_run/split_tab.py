@@ -186,9 +186,14 @@ class SplitTab(QWidget):
         self.doubt.setText(self._sides.doubt)
         self.doubt.setVisible(bool(self._sides.doubt))
         num_left, num_leaks = (split.num_left, self._sides.num_leaks) if split is not None else (0, 0)
-        self.left.setText(f"{whole(num_left)} {'row is' if num_left == 1 else 'rows are'} left out: see why")
+        rows = "row" if num_left == 1 else "rows"
+        self.left.setText(f"{whole(num_left)} {rows} {_are(num_left)} left out: see why")
         self.left.setVisible(num_left > 0)
-        self.leak.setText(f"{whole(num_leaks)} held-out rows have prompts that are trained too")
+        self.leak.setText(
+            "1 held-out row has a prompt that is trained too"
+            if num_leaks == 1
+            else f"{whole(num_leaks)} held-out rows have prompts that are trained too"
+        )
         self.leak.setVisible(num_leaks > 0)
         num_rows = len(self._data.rows) if self._data.rows is not None else 0
         asked = sorted(number for number in split.asked if number < num_rows) if split is not None else []
@@ -201,10 +206,11 @@ class SplitTab(QWidget):
         self.caption.setText("Held-out rows" if is_all else f"Held-out rows: the {len(asked)} that come first")
         total = max(1, split.num_trained + split.num_held)
         self.bar.show_share(split.num_held / total)
-        held = f"{whole(split.num_held)} are held out ({split.num_held / total:.1%})"
+        held = f"{whole(split.num_held)} {_are(split.num_held)} held out ({split.num_held / total:.1%})"
         if not split.num_held:
             held = "none is held out: the run cannot tell learning from learning by heart"
-        self.counts.setText(f"{whole(split.num_trained)} rows are trained, {held}.")
+        rows = "row" if split.num_trained == 1 else "rows"
+        self.counts.setText(f"{whole(split.num_trained)} {rows} {_are(split.num_trained)} trained, {held}.")
 
     def _line(self, number: int) -> Line | None:
         row = self._reader.row(number)
@@ -251,6 +257,10 @@ def _way_of(config: RunConfig) -> str:
     return (
         "file" if data.holdout_source else "column" if data.split_column else "share" if data.holdout else "none"
     )
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _named(name: str, editor: QWidget) -> QWidget:
