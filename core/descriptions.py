@@ -9,6 +9,7 @@ import ast
 import functools
 import inspect
 import itertools
+import sys
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -17,14 +18,21 @@ from pydantic.fields import FieldInfo
 
 @functools.cache
 def described(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """A model's fields by name, in order, each with its docstring as its description."""
-    (declared,) = ast.parse(inspect.getsource(model)).body
-    assert isinstance(declared, ast.ClassDef)
+    """The fields by name, in order, of a model that stands in a module, each with its docstring as its
+    description."""
+    declared = next(one for one in _classes(model.__module__) if one.name == model.__name__)
     for field, words in itertools.pairwise(declared.body):
         match field, words:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                 model.model_fields[name].description = inspect.cleandoc(text)
     return model.model_fields
+
+
+@functools.cache
+def _classes(module: str) -> list[ast.ClassDef]:
+    """The classes of a module that is loaded. All at once: to look for one alone takes longer."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return [node for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
