@@ -62,8 +62,7 @@ class Estimate:
     cublas_bytes: int = 0
     """What of the context torch's allocator holds."""
     each_of: str = ""
-    """Whose figures these are when several processes train: "each of 2 GPUs" or "each of 2 GPUs with split layers";
-    empty for one alone."""
+    """Whose figures these are when several processes train: "each of 2 GPUs with split layers"; empty for one."""
     can_page: bool = False
     """Whether an optimizer's states could be moved out to RAM there."""
     evidence: str = ""
@@ -200,9 +199,11 @@ def _moments(
         ),
     }
     workspace = base.largest_linear * stack.compute_bytes
-    being_split = layers.gathered_bytes if layers else 0  # the layer that is whole for a moment
+    loading = load_bytes(facts, stack)
+    if layers:
+        loading += layers.loading_bytes(standing["weights"], is_mapped=stack.device == "cpu" and not loading)
     other = {
-        "load": {"optimizer": 0, "workspace": load_bytes(facts, stack) + being_split},
+        "load": {"optimizer": 0, "workspace": loading},
         "step": {"gradients": gradients, "workspace": step_bytes(facts, stack) + out.largest},
         "sampling": {
             "gradients": gradients,

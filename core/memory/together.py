@@ -58,6 +58,12 @@ class Split:
         """What of their constants it does not hold."""
         return self.constants_bytes * (self.processes - 1) // self.processes
 
+    def loading_bytes(self, held_bytes: int, *, is_mapped: bool) -> int:
+        """What splitting needs beside the finished model, of which one process holds so much: the layer that is
+        whole for a moment; or, when it is split straight out of mapped files, what of these has been read, while
+        the room for a gathered layer is untouched."""
+        return held_bytes - 2 * self.gathered_bytes if is_mapped else self.gathered_bytes
+
     def sentence(self, device: Device) -> str:
         """What is done, for whoever reads the estimate."""
         who = "process" if device.kind == "cpu" else "GPU"

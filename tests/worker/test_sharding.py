@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from test_experts import make_mixture
+from test_hybrids import DEVICES
+from test_hybrids import MODELS as HYBRIDS
 from test_processes import go_together, losses, own_accelerator, peers_of, stop_after, wait_for
 from test_training import of, weights
 from tiny_models import make_model
@@ -17,14 +19,20 @@ from transformers import PreTrainedModel
 
 from core.config import RunConfig
 from core.errors import HoneError
-from core.events import Evaluated, Failed, Sampled, Saved, Started, Step, Warned
+from core.events import Evaluated, Failed, Loaded, Sampled, Saved, Started, Step, Warned
 from core.hardware import Device
 from core.launch import start_training
+from core.memory.estimate import estimate
+from core.memory.moments import MOMENTS
+from core.models.catalogue import catalogue
+from core.models.facts import facts_from_config
 from core.runs import Run
 from core.sections import ModelSection
-from core.worker import load
+from core.worker import load, replay
+from core.worker.hollow import shallow
 from core.worker.phases import decoder_layers
 from core.worker.quantized import constants_of
+from core.worker.rehearse import rehearse
 from core.worker.shards import ALIGNMENT, Shards
 
 NewRun = Callable[..., Run]
@@ -138,6 +146,7 @@ def test_split_layers_train_as_whole_ones_do(new_run: NewRun, base: str, is_chec
         assert losses(kind, found) == losses(kind, expected) and losses(kind, found)
     assert [e.text for e in of(Sampled, found)] == [e.text for e in of(Sampled, expected)] != []
     assert same_weights(split, whole)
+    assert of(Loaded, found)[0].num_parameters == of(Loaded, expected)[0].num_parameters
 
 
 def same_weights(one: Run, other: Run) -> bool:
@@ -210,3 +219,27 @@ def test_what_cannot_be_split_is_told(changes: dict[str, object], path: str, tol
     with pytest.raises(HoneError) as caught:
         RunConfig().with_values(changes)
     assert caught.value.path == path and told in caught.value.message
+
+
+REHEARSED: dict[str, tuple[dict[str, object], str]] = {
+    "meta-llama/Llama-3.2-1B": (BASES["nf4"], "cuda"),
+    "lfm2": (BASES["bf16"], "cuda"),
+    "mistralai/Mixtral-8x7B-v0.1": ({**BASES["int8"], "memory.activation_checkpointing": False}, "cpu"),
+}
+
+
+@pytest.mark.parametrize(
+    "model", [pytest.param(m, marks=[] if m == "lfm2" else pytest.mark.battery) for m in REHEARSED]
+)
+def test_the_estimate_is_what_the_first_process_rehearses(model: str) -> None:
+    changes, kind = REHEARSED[model]
+    known = {one.name: one.config for one in catalogue()}
+    settings = shallow(known[model], 3) if model in known else {"model_type": model, **HYBRIDS[model]}
+    values = {**changes, "runtime.processes": 3, "runtime.sharding": "layers", "data.max_length": 256}
+    config = RunConfig().with_values(values)
+    done = rehearse(config, settings, DEVICES[kind], length=256)
+    real = replay.peak(done.log, 512 if kind == "cuda" else 1)
+    found = estimate(config, facts_from_config(settings), DEVICES[kind], with_suggestions=False)
+    in_training = max(found.moments[MOMENTS[name]] for name in ("loss", "layer"))
+    in_training -= found.parts["context"] + found.parts["margin"]
+    assert in_training == pytest.approx(real.num_bytes, rel=2e-3)
