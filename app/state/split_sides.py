@@ -11,7 +11,7 @@ from app.state.preview import Preview
 from core.data.kinds import LEAKED
 
 if TYPE_CHECKING:
-    from core.data.report import Split
+    from core.data.report import Findings, Split
 
 
 class SplitSides(QObject):
@@ -27,19 +27,22 @@ class SplitSides(QObject):
 
     @property
     def split(self) -> Split | None:
-        found = self._preview.findings or self._data.report
-        return found.split if found is not None else None
+        return self._found.split if self._found is not None else None
 
     @property
     def num_leaks(self) -> int:
         """Held-out rows whose prompts are trained too."""
-        found = self._preview.findings or self._data.report
-        return found.remark_counts.get(LEAKED, 0) if found is not None else 0
+        return self._found.remark_counts.get(LEAKED, 0) if self._found is not None else 0
+
+    @property
+    def _found(self) -> Findings | None:
+        """Without a file to evaluate on that cannot be had, nothing is judged by tokens either."""
+        return self._data.report if self._data.apart_error else self._preview.findings or self._data.report
 
     @property
     def doubt(self) -> str:
         """What the split does not know yet, in a sentence; empty when it is the run's own."""
-        if self.split is None or self._preview.findings is not None:
+        if self._found is None or self._found is self._preview.findings:
             return ""
         if self._preview.state in ("waiting", "failed"):
             return "Rows that the model's chat template refuses are counted once its tokenizer is here."

@@ -14,7 +14,7 @@ from core.data.export import export_problems
 from core.data.kinds import LEFT_OUT, policy_of
 from core.data.listing import MOST_LISTED as LISTED
 from core.data.pace import now_and_then
-from core.data.report import Report, Spread
+from core.data.report import Report, Split, Spread
 from core.data.row import Problem, Row
 from core.data.run_rows import RunRows
 from core.data.statistics import Statistics
@@ -124,6 +124,14 @@ def checked(config: RunConfig) -> Report:
         line.clear()
 
 
+def _as_weighted(split: Split) -> str:
+    """How the rows part as the weights show them, which is what a run trains on."""
+    return (
+        f"As often as their weights show them: {whole(split.num_trained)} trained, {whole(split.num_held)} held "
+        f"out, {whole(split.num_left)} left out"
+    )
+
+
 def in_words(report: Report, num_more: int = 0) -> list[str]:
     """The report for people, as lines; `num_more` sources are mixed in."""
     named = report.path + f" and {num_more} more" * bool(num_more)
@@ -132,6 +140,7 @@ def in_words(report: Report, num_more: int = 0) -> list[str]:
         f"{report.seen}",
         f"{whole(report.num_used)} of {whole(report.num_rows)} rows used: {whole(report.num_trained)} trained, "
         f"{whole(report.num_held)} held out",
+        *([_as_weighted(report.split)] if num_more else []),
         spread_in_words(report.characters, "characters"),
         *([printable(report.passed_in_words)] if report.passed else []),
     ]

@@ -178,5 +178,10 @@ def test_what_only_the_model_tells_has_lines_a_policy_and_stands_in_the_plan(bac
         qtbot.waitUntil(lambda: "line 1: has" in preview.findings.stop, timeout=WAIT_MS)
         draft.set("data.max_length", 512)
         qtbot.waitUntil(lambda: preview.findings.remark_counts == {}, timeout=WAIT_MS)
+        draft.set("data.holdout_source", str(tmp_path / "missing.jsonl"))
+        qtbot.waitUntil(lambda: "does not exist" in tabs.split.error.text(), timeout=WAIT_MS)
+        assert tabs.split._sides.split == data.report.split and tabs.split.doubt.text(), (
+            "not what was judged before"
+        )
     finally:
         preview.close()

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, Qt
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from app.pages.new_run.lengths_tab import LengthsTab
-from app.pages.new_run.sight_tab import SightTab, in_words
+from app.pages.new_run.sight_tab import SightTab, Swatch, in_words
 from app.state.chosen_data import ChosenData
 from app.state.chosen_model import ChosenModel
 from app.state.data_statistics import DataStatistics
@@ -123,6 +123,14 @@ def test_rows_that_were_passed_do_not_stand_before_the_one_in_sight(preview, dra
     assert sum(preview.row(place) is not None for place in range(100, 2800)) <= 3 * MOST_ASKED, (
         "nobody waits for these"
     )
+
+
+def test_the_swatch_is_of_the_colour_of_what_is_learnt(theme, qtbot):
+    swatch = Swatch(theme)
+    qtbot.addWidget(swatch)
+    for is_wanted, token in ((True, "fits"), (False, "no"), (True, "fits")):
+        swatch.show_learnt(is_wanted=is_wanted)
+        assert swatch.grab().toImage().pixelColor(5, 4) == theme.color(f"{token}_wash")
 
 
 def test_the_tab_shows_the_plain_row_until_tokens_are_there(preview, draft, chosen, theme, qtbot):

@@ -149,3 +149,17 @@ def test_without_a_network_the_hub_is_refused_in_a_sentence(
     said = capsys.readouterr()
     assert "HF_HUB_OFFLINE is set" in said.err
     assert said.err.count("\n") == 1
+
+
+def test_a_mixture_is_counted_as_its_weights_show_it_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        rows = [{"prompt": f"{name} {n}", "completion": "x"} for n in range(40)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n{broken")
+    typed = [str(tmp_path / "a.jsonl"), "--set", f"data.more=3*{tmp_path / 'b.jsonl'}"]
+    assert main(["data", "check", *typed]) == 0
+    said = capsys.readouterr().out
+    split = document(capsys, "check", *typed)["split"]
+    assert split["num_trained"] + split["num_held"] == 40 + 3 * 40 and split["num_left"] == 1 + 3
+    assert f"show them: {split['num_trained']} trained, {split['num_held']} held out, 4 left out" in said
