@@ -151,9 +151,7 @@ def test_without_a_network_the_hub_is_refused_in_a_sentence(
     assert said.err.count("\n") == 1
 
 
-def test_a_mixture_is_counted_as_its_weights_show_it_too(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mixture_is_counted_as_its_weights_show_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a", "b"):
         rows = [{"prompt": f"{name} {n}", "completion": "x"} for n in range(40)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n{broken")
