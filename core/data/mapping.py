@@ -121,14 +121,23 @@ def columns_in(text: str, role: str = "") -> list[str]:
 
 
 def filled(text: str, tree: Mapping[str, Any]) -> Any:
-    """A role's value in one row."""
+    """A role's value in one row. In a template an empty column goes with the line breaks before it, or after it
+    where nothing stands before: {instruction} with an empty {input} two lines below ends with the instruction."""
     if "{" not in text and "}" not in text:
         return _value(text, tree)
-
-    def put(match: re.Match[str]) -> str:
-        return match[0][0] if match[1] is None else as_words(_value(match[1].strip(), tree))
-
-    return FIELD.sub(put, text)
+    found, at = "", 0
+    for match in FIELD.finditer(text):
+        found += text[at : match.start()]
+        at = match.end()
+        if match[1] is None:
+            found += match[0][0]
+        elif (words := as_words(_value(match[1].strip(), tree))).strip():
+            found += words
+        elif found:
+            found = found.rstrip("\n")
+        else:
+            at = len(text) - len(text[at:].lstrip("\n"))
+    return found + text[at:]
 
 
 def as_words(value: Any) -> str:

@@ -169,6 +169,8 @@ def test_every_format_that_a_mapping_can_say_can_be_chosen():
         {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "system": "s"},
         {"question": "a", "answer": "b", "system": "s"},
         {"instruction": "a", "input": "more", "output": "b"},
+        {"instruction": "a", "input": "", "output": "b"},
+        {"chosen": "\n\nHuman: a\n\nAssistant: b", "rejected": "\n\nHuman: a\n\nAssistant: c"},
         {"prompt": "a", "chosen": "b", "rejected": "c"},
         {"prompt": "a", "completion": "b", "label": True},
         {"text": "all of it"},

@@ -218,3 +218,20 @@ def test_columns_of_a_table_may_be_named_as_its_header_writes_them(tmp_path):
     assert [row.split for row in found if isinstance(row, Row)] == ["train", "test"]
     with pytest.raises(HoneError, match=r"'Reply', which .* does not have"):
         rows_of(DataSection(source=str(path), mapping={"prompt": "Question", "completion": "Reply"}))
+
+
+@pytest.mark.parametrize(
+    ("template", "row", "words"),
+    [
+        ("{a}\n\n{b}", {"a": "one", "b": ""}, "one"),
+        ("{a}\n\n{b}", {"a": "one", "b": None}, "one"),
+        ("{a}\n\n{b}", {"a": "", "b": "two"}, "two"),
+        ("{a}\n\n{b}", {"a": "one", "b": "two"}, "one\n\ntwo"),
+        ("{a}\n{b}\n{c}", {"a": "one", "b": " ", "c": "three"}, "one\nthree"),
+        ("Q: {a}\nA:", {"a": ""}, "Q: \nA:"),
+        ("{{{a}}}\n{b}", {"a": "", "b": ""}, "{}"),
+        ("{a}", {"a": "ends\n"}, "ends\n"),
+    ],
+)
+def test_an_empty_column_leaves_no_gap_in_a_template(template, row, words):
+    assert filled(template, row) == words
