@@ -14,8 +14,8 @@ from app.state.chosen_data import ChosenData
 from app.state.data_columns import DataColumns
 from app.state.draft import Draft
 from core.config import RunConfig
-from core.data.detection import detect
-from core.data.formats import Layout, read_row
+from core.data.detection import detect, layout_for
+from core.data.formats import read_row
 from core.data.mapping import SETS, Meaning
 
 WAIT_MS = 60_000
@@ -181,8 +181,8 @@ def test_a_mapping_that_says_what_was_detected_reads_the_same(row):
     assert layout is not None
     meaning = Meaning(tuple(mapping_of(layout, list(row)).items()))
     assert meaning.format is not None
-    mapped = Layout(meaning.format, (), meaning)
-    assert read_row(row, mapped, 1) == read_row(row, layout, 1)
+    mapped = layout_for([row] * 4, meaning, "rows.jsonl")
+    assert mapped is not None and read_row(row, mapped, 1) == read_row(row, layout, 1)
 
 
 def test_sureness_is_said_in_words():
