@@ -76,10 +76,10 @@ class Shards:
         for number in range(len(self._layers)):
             if number not in self.parts:
                 self._split(number)
-        split = {id(tensor) for slots in self._slots.values() for tensor, _ in slots}
         self._slots.clear()  # the buffer has its size
+        place = self.buffer.untyped_storage()._cdata
         for parameter in model.parameters():
-            if id(parameter) not in split and parameter.device.type == "cpu":
+            if parameter.device.type == "cpu" and parameter.untyped_storage()._cdata != place:
                 parameter.data = parameter.data.clone()  # as part of a mapped file it would hold all of that
 
     def _find_layers(self, model: PreTrainedModel) -> None:
@@ -220,8 +220,9 @@ class Shards:
     def _next(self) -> None:
         number = self._waiting.popleft()
         part = self.parts[number]
-        with torch.no_grad():
-            self._group.gather(self.buffer[: len(part) * self._group.size], part)
+        if len(part):  # a layer may share all it has with others
+            with torch.no_grad():
+                self._group.gather(self.buffer[: len(part) * self._group.size], part)
         self._present = number
 
 

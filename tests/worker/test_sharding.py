@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +14,9 @@ from test_hybrids import DEVICES
 from test_hybrids import MODELS as HYBRIDS
 from test_processes import go_together, losses, own_accelerator, peers_of, stop_after, wait_for
 from test_training import of, weights
-from tiny_models import make_model
+from tiny_models import make_model, tiny_config
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import LlamaForCausalLM, PreTrainedModel
 
 from core.config import RunConfig
 from core.errors import HoneError
@@ -113,6 +114,24 @@ def test_each_holds_its_part_and_computes_as_the_whole(tmp_path: Path, family: s
         expected = whole(input_ids=tokens, use_cache=False).logits
         for model in models:
             assert torch.equal(model(input_ids=tokens, use_cache=False).logits, expected)
+
+
+def test_what_two_layers_share_stays_whole() -> None:
+    torch.manual_seed(5)
+    whole = LlamaForCausalLM(tiny_config(num_hidden_layers=3)).eval()
+    for part in ("mlp", "self_attn"):
+        setattr(whole.model.layers[2], part, getattr(whole.model.layers[0], part))
+    tokens = torch.arange(3, 23).view(2, 10)
+    split = copy.deepcopy(whole)
+    shards: list[Shards] = []
+    shards += (Shards(Member(rank, shards), torch.device("cpu")) for rank in range(2))
+    for one, model in zip(shards, (copy.deepcopy(whole), split), strict=True):
+        one.split_rest(model)
+        one.watch()
+    assert [len(part) > 0 for part in shards[1].parts.values()] == [False, True, False]
+    with torch.no_grad():
+        for _ in range(2):
+            assert torch.equal(split(input_ids=tokens).logits, whole(input_ids=tokens).logits)
 
 
 def test_never_more_than_one_layer_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
