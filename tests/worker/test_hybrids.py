@@ -47,6 +47,15 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lfm2, full": ("lfm2", "cpu", {"method.kind": "full", "memory.loss": "full"}),
     "qwen3.5": ("qwen3_5_text", "cuda", {"data.max_length": 700}),
     "qwen3.5, kept": ("qwen3_5_text", "cpu", {"memory.activation_checkpointing": False}),
+    "qwen3.5, dropout": ("qwen3_5_text", "cuda", {"method.dropout": 0.1}),
+    "qwen3.5, eager": (
+        "qwen3_5_text", "cuda", {"model.attention": "eager", "memory.activation_checkpointing": False},
+    ),
+    "qwen3.5, packed": ("qwen3_5_text", "cuda", {"data.packing": True}),
+    "qwen3.5, bf16": ("qwen3_5_text", "cpu", {"model.dtype": "bf16"}),
+    "qwen3.5, kept, whole chunks": (
+        "qwen3_5_text", "cpu", {"data.max_length": 256, "memory.activation_checkpointing": False},
+    ),
     "qwen3-next": ("qwen3_next", "cuda", {"model.quantization": "nf4"}),
     "falcon-h1": ("falcon_h1", "cpu", {"data.max_length": 600}),
     "falcon-h1, kept": ("falcon_h1", "cuda", {"memory.activation_checkpointing": False}),
@@ -56,6 +65,9 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "granite, full": ("granitemoehybrid", "cuda", {"method.kind": "full", "memory.loss": "full"}),
 }  # fmt: skip
+
+
+DROPPED, QUANTISED = {"method.dropout": 0.1}, {"model.quantization": "int8"}
 
 
 def config_of(values: dict[str, Any]) -> RunConfig:
@@ -112,6 +124,16 @@ def test_what_runs_without_attention_is_told() -> None:
 def test_settings_that_were_not_traced_are_capped_and_said(name: str) -> None:
     facts = facts_from_config({"model_type": name, **MODELS[name]})
     usual = estimate(RunConfig(), facts, DEVICES["cuda"], with_suggestions=False)
-    packed = estimate(RunConfig().with_value("data.packing", True), facts, DEVICES["cuda"], with_suggestions=False)
-    assert usual.verdict == "fits" and packed.verdict == "tight"
-    assert "was not traced for these settings" in packed.notes[0]
+    rare = RunConfig().with_values({"model.quantization": "int8", "method.dropout": 0.1, "memory.upcast": True})
+    found = estimate(rare, facts, DEVICES["cuda"], with_suggestions=False)
+    assert usual.verdict == "fits" and found.verdict == "tight"
+    assert "was not traced for these settings" in found.notes[0]
+
+
+def test_a_hybrid_s_rare_settings_are_made_up_of_what_each_of_them_changes() -> None:
+    usual, dropped, quantised, both = (
+        estimated("qwen3_5_text", config_of(values), DEVICES["cuda"]).tensor_bytes
+        for values in ({}, DROPPED, QUANTISED, {**DROPPED, **QUANTISED})
+    )
+    assert usual < dropped and quantised < both
+    assert both - quantised == pytest.approx(dropped - usual, rel=0.1)
