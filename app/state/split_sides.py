@@ -45,8 +45,8 @@ class SplitSides(QObject):
         if self._found is None or self._found is self._preview.findings:
             return ""
         if self._preview.state in ("waiting", "failed"):
-            return "Rows that the model's chat template refuses are counted once its tokenizer is here."
-        return "Rows that the model's chat template refuses are still being counted."
+            return "What chat template and length limit leave out is counted once the model's tokenizer is here."
+        return "What chat template and length limit leave out is still being counted."
 
     @property
     def share(self) -> float:

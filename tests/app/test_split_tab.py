@@ -69,7 +69,7 @@ def test_only_rows_that_are_used_are_on_a_side_and_the_others_lead_to_their_reas
     assert f"{split.num_trained} rows are trained" in tab.counts.text()
     with qtbot.waitSignal(tab.reasons_wanted):
         tab.left.click()
-    assert "are counted once its tokenizer is here" in tab.doubt.text(), "no model is chosen in this test"
+    assert "is counted once the model's tokenizer is here" in tab.doubt.text(), "no model is chosen in this test"
 
 
 def test_leaks_are_stated(tab, qtbot):
