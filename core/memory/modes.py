@@ -28,7 +28,8 @@ class Mode:
     packed: bool = False
     """Whether a row may hold several examples, which must not see each other."""
     aligned: bool = False
-    """Whether rows are whole chunks of the delta rule, which then keeps copies; said of 32 bits only."""
+    """Whether rows are whole chunks of the delta rule, which then keeps copies; said of 32 bits only. It cannot be
+    traced: toys whose rows are whole chunks are as long as each other."""
     plain: bool = False
     """A loop that is not ours: without autocast, and holding a batch's outputs until the next has its own."""
 
@@ -111,7 +112,7 @@ def _adapters(mode: Mode) -> list[Mode]:
     return [mode, narrow, thin, replace(narrow, method="lora16")]
 
 
-def hybrid_modes(*, has_attention: bool, has_delta: bool) -> list[Mode]:
+def hybrid_modes(*, has_attention: bool) -> list[Mode]:
     """The modes that are traced for a kind of a hybrid's layers."""
     found: list[Mode] = []
     for checkpointing in (True, False):
@@ -127,7 +128,4 @@ def hybrid_modes(*, has_attention: bool, has_delta: bool) -> list[Mode]:
         if has_attention:
             for one in (usual, replace(usual, base="nf4"), on_cpu):
                 found += [replace(one, attention="eager"), replace(one, packed=True)]
-        if has_delta:
-            found += [replace(on_cpu, aligned=True), replace(on_cpu, base="nf4", aligned=True)]
-            found += [replace(on_cpu, base="int8", aligned=True), replace(on_cpu, method="full", aligned=True)]
     return found

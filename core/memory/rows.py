@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from core import places
@@ -35,6 +36,8 @@ PLACES: tuple[Place, ...] = ("before", "between", "after")
 Parts = dict[str, int]
 PART_LETTERS = {"activations": "a", "recompute": "r", "head_and_loss": "h", "workspace": "w", "gradients": "g"}
 """The letters that the parts of the estimate have in the files."""
+BETWEEN = "|"
+"""What stands between two groups, or two peaks, in a file."""
 PARTS = {letter: part for part, letter in PART_LETTERS.items()}
 
 
@@ -180,11 +183,10 @@ def _heads(files: list[dict], mode: Mode, loss: str) -> dict[Section, tuple[tupl
 
 
 def _read(file: dict, number: int) -> Peak:
-    """A peak as core.worker.row_files writes it: "aTh:4+2 hNV:12"."""
-    written = " ".join(file["groups"][group] for group in file["peaks"][number])
+    """A peak as core.worker.row_files writes it."""
     terms: list[tuple[str, str, float, float]] = []
     totals: dict[str, tuple[float, float]] = {}
-    for term in written.split():
+    for term in spelt(file, number).split():
         key, _, amounts = term.partition(":")
         part, name = PARTS[key[0]], key[1:]
         fixed, per_layer = (float(amount or 0) for amount in amounts.partition("+")[::2])
@@ -194,8 +196,20 @@ def _read(file: dict, number: int) -> Peak:
     return Peak(tuple(terms), tuple((name, *amounts) for name, amounts in totals.items()))
 
 
+def spelt(file: dict, number: int) -> str:
+    """A peak of a file by its number, such as "aTh:4+2 hNV:12"."""
+    return " ".join([file["groups"][int(group)] for group in file["peaks"][number].split()])
+
+
+def read_file(path: Path) -> dict:
+    """The content of a file of rows. Its groups and peaks are one text each, which is read far sooner than lists
+    are."""
+    file = json.loads(path.read_bytes())
+    return {**file, **{table: file[table].split(BETWEEN) for table in ("groups", "peaks")}}
+
+
 @functools.cache
 def _file(family: str) -> dict:
     """The content of a family's file; empty when it has none."""
     path = places.RESOURCES / "activations" / f"{family}.json"
-    return json.loads(path.read_bytes()) if family.isidentifier() and path.is_file() else {}
+    return read_file(path) if family.isidentifier() and path.is_file() else {}

@@ -51,7 +51,7 @@ def trace_hybrid_row(family: str, mode: Mode, loss: Loss = "chunked") -> Row:
 
 def trace_chunked_row(family: str, mode: Mode, loss: Loss = "chunked") -> Row:
     """What a mode of training keeps in such a family. Raises UnsolvedError."""
-    few, many = (solve(family, mode, loss, toys=_toys(family, mode, num_chunks)) for num_chunks in (FEW, MANY))
+    few, many = (solve(family, mode, loss, toys=_toys(family, num_chunks)) for num_chunks in (FEW, MANY))
     layers = {
         phase: _joined(tops, many.layers[phase], few.operations[phase], many.operations[phase])
         for phase, tops in few.layers.items()
@@ -64,12 +64,11 @@ def trace_chunked_row(family: str, mode: Mode, loss: Loss = "chunked") -> Row:
     return row_of(Solved(layers, stash, heads, few.operations))
 
 
-def _toys(family: str, mode: Mode, num_chunks: int) -> Toys:
+def _toys(family: str, num_chunks: int) -> Toys:
     is_fixed = FAMILIES[family.partition(":")[0]].mixer != "mamba"
-    sizes = [DELTA_CHUNK if is_fixed else toy.mixer_chunk for toy in HYBRID_TOYS]
     first, second = (
-        replace(toy, length=(num_chunks - 1) * size + (size if mode.aligned else beyond))
-        for toy, size, beyond in zip(HYBRID_TOYS, sizes, BEYOND, strict=True)
+        replace(toy, length=(num_chunks - 1) * (DELTA_CHUNK if is_fixed else toy.mixer_chunk) + beyond)
+        for toy, beyond in zip(HYBRID_TOYS, BEYOND, strict=True)
     )
     return first, second
 

@@ -28,7 +28,18 @@ from numpy.typing import NDArray
 
 from core import durable, places
 from core.memory.modes import hybrid_modes, worth_tracing
-from core.memory.rows import PART_LETTERS, PLACES, SAME_AS, SINGLE, STAND_IN, STOCK, UNGROUPED
+from core.memory.rows import (
+    BETWEEN,
+    PART_LETTERS,
+    PLACES,
+    SAME_AS,
+    SINGLE,
+    STAND_IN,
+    STOCK,
+    UNGROUPED,
+    read_file,
+    spelt,
+)
 from core.memory.symbols import PRODUCTS, values
 from core.models.families import FAMILIES
 from core.models.mixers import ATTENTION, LINEAR, Mixer
@@ -79,7 +90,7 @@ def _traceable() -> list[str]:
 
 
 def text_of(written: Written) -> str:
-    """The text of a family's file. A peak's terms of one part are a group; every group stands in one list, every
+    """The text of a family's file. A peak's terms of one part are a group; every group stands in one text, every
     peak as the numbers of its groups in another, and rows and heads hold the numbers of their peaks."""
     groups: dict[str, int] = {}
     peaks: dict[tuple[int, ...], int] = {}
@@ -93,9 +104,11 @@ def text_of(written: Written) -> str:
         return peaks.setdefault(tuple(groups.setdefault(one, len(groups)) for one in of_parts), len(peaks))
 
     tables = {key: numbered(written[key]) for key in ("rows", "heads")}
-    whole = {"versions": written["versions"], "groups": list(groups), "peaks": list(peaks), **tables}
+    numbers = [" ".join(map(str, one)) for one in peaks]
+    lists = {"groups": BETWEEN.join(groups), "peaks": BETWEEN.join(numbers)}
+    whole = {"versions": written["versions"], **lists, **tables}
     text = json.dumps(whole, separators=(",", ":"))
-    for end in ('}},"', '","', '],"peaks', '},"heads', '],"rows'):
+    for end in ('}},"', '","', '},"heads'):
         text = text.replace(end, end.replace(",", ",\n", 1))
     return text
 
@@ -118,18 +131,18 @@ def trace_stock() -> Written:
 
 def _known(path: Path) -> Written:
     """What a file holds, as it was traced; nothing when other libraries were, or there is no file."""
-    file = json.loads(path.read_bytes()) if path.is_file() else {}
+    file = read_file(path) if path.is_file() else {}
     if file.get("versions") != _versions():
         return {}
 
-    def spelt(value: Any) -> Any:
+    def whole(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: spelt(more) for key, more in value.items()}
+            return {key: whole(more) for key, more in value.items()}
         if isinstance(value, list):
-            return [spelt(more) for more in value]
-        return " ".join(file["groups"][group] for group in file["peaks"][value])
+            return [whole(more) for more in value]
+        return spelt(file, value)
 
-    return {table: spelt(file[table]) for table in ("rows", "heads")}
+    return {table: whole(file[table]) for table in ("rows", "heads")}
 
 
 def trace_family(family: str, already: Written) -> Written:
@@ -144,8 +157,7 @@ def trace_family(family: str, already: Written) -> Written:
     with_head = f"{name}:{ATTENTION}" if is_mixed else family  # all kinds of a hybrid are under one head
     trace_head = trace_hybrid_row if is_mixed else trace
     if known.mixer:
-        has_delta = known.mixer.startswith("delta") and kind != ATTENTION
-        modes = hybrid_modes(has_attention=kind != LINEAR, has_delta=has_delta)
+        modes = hybrid_modes(has_attention=kind != LINEAR)
     else:
         modes = worth_tracing("sdpa" if known.sdpa else "eager", name in WINDOWED)
     for mode in modes:

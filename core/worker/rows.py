@@ -280,8 +280,6 @@ def _product(
 ) -> tuple[str, Fraction]:
     for product in PRODUCTS:
         units = [values[product] for values in dimensions]
-        if product in ("ss", "s1") and units[0] == units[1]:
-            continue  # rows of both toys are as long: what is so large in both is of a chunk
         if all(units) and sizes[0] * units[1] == sizes[1] * units[0]:
             ratio = Fraction(sizes[0], units[0])
             if ratio <= 1024 and ratio.denominator <= 64:

@@ -41,14 +41,15 @@ def test_a_row_traced_anew_is_the_one_in_the_file(family: str, mode: Mode) -> No
         traced = write_row(trace_row(family, mode))
     file = rows._file(family)
 
-    def spelt(value: object) -> object:
+    def whole(value: object) -> object:
         if isinstance(value, dict):
-            return {key: spelt(more) for key, more in value.items()}
+            return {key: whole(more) for key, more in value.items()}
         if isinstance(value, list):
-            return [spelt(more) for more in value]
-        return " ".join(file["groups"][group] for group in file["peaks"][value])
+            return [whole(more) for more in value]
+        assert isinstance(value, int)
+        return rows.spelt(file, value)
 
-    assert spelt(file["rows"][mode.name]) == traced
+    assert whole(file["rows"][mode.name]) == traced
 
 
 @pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if not family.mixer])
