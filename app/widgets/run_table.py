@@ -62,7 +62,7 @@ def _words(of: Callable[[RunConfig], str]) -> Callable[[RunRow], str]:
 
 def _state(row: RunRow) -> str:
     if row.state == "live" and row.total_steps:
-        return f"{state_word(row.state)} {100 * row.step / row.total_steps:.0f} %"
+        return f"{state_word(row.state)} {100 * row.step / row.total_steps:.0f}%"
     return state_word(row.state)
 
 

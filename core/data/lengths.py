@@ -145,7 +145,7 @@ class Lengths:
         if not (rows := self.num_cut(limit)):
             return "No row is longer; nothing is cut."
         share = self.num_trained_lost(limit) / max(1, self.num_trained)
-        lost = "less than 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+        lost = "less than 0.1%" if 0 < share < 0.001 else f"{100 * share:.1f}%"
         return (
             f"{whole(rows)} of {whole(self.num_sequences)} rows are cut: {whole(self.num_lost(limit))} tokens are "
             f"lost, {lost} of what is trained."

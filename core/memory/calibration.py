@@ -63,7 +63,7 @@ class Calibration:
     def sentence(self) -> str:
         """Such as "Adjusted by +2 % from 5 runs on this machine"."""
         percent = round(100 * (self.ratio - 1))
-        change = f"Adjusted by {'+' if percent > 0 else '−'}{abs(percent)} %" if percent else "Confirmed"
+        change = f"Adjusted by {'+' if percent > 0 else '−'}{abs(percent)}%" if percent else "Confirmed"
         return f"{change} {'from' if percent else 'by'} {self.num_runs} runs on this machine"
 
 

@@ -77,7 +77,7 @@ def test_past_runs_adjust_the_plan_and_it_says_so(page):
     page.paces.peaks = (peak,) * 5
     page.paces.changed.emit()
     assert page.planner.plan.estimate.peak_bytes == pytest.approx(0.9 * plain, rel=1e-6)
-    assert page.plan.evidence.text() == "Adjusted by −10 % from 5 runs on this machine."
+    assert page.plan.evidence.text() == "Adjusted by −10% from 5 runs on this machine."
 
 
 def test_the_stock_stack_stands_beside_ours(page):

@@ -413,11 +413,11 @@ def test_real_runs_are_shown_in_light_and_dark(page, store, theme, qtbot, name):
 def test_the_prediction_is_the_one_that_past_runs_corrected_and_says_so(page, store, qtbot):
     begun = Started(
         pid=1, device="cpu", total_steps=9, predicted_peak_bytes=400 * MIB, planned_peak_bytes=341 * MIB,
-        evidence="Adjusted by −15 % from 4 runs on this machine",
+        evidence="Adjusted by −15% from 4 runs on this machine",
     )  # fmt: skip
     open_run(page, write(store, "corrected", [begun, *learning(1, 9, time.time() - 9, 9), done(9)]), qtbot)
     assert page.memory.plot.marks.levels["predicted"] == 341 * MIB
-    assert "2 % under plan" in page.memory.summary.text()
+    assert "2% under plan" in page.memory.summary.text()
     assert "4 runs on this machine" in page.memory.toolTip()
     open_run(page, write(store, "first", [*begin(9, 9), done(9)]), qtbot)
     assert not page.memory.toolTip()

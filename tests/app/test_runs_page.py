@@ -86,7 +86,7 @@ def test_a_live_run_is_counted_and_shows_its_share(page, store, three, qtbot):
     lock = hold(three[1])
     show(page, qtbot)
     assert page.summary.text() == "3 · 1 learning"
-    assert page.table.filter.index(1, 0).data() == "learning 40 %"
+    assert page.table.filter.index(1, 0).data() == "learning 40%"
     lock.release()
 
 

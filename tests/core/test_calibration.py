@@ -40,7 +40,7 @@ def test_two_runs_say_nothing_and_three_do() -> None:
     found = of(peaks(1.02, 1.01, 1.03))
     assert found is not None
     assert found.ratio == pytest.approx(1.02)
-    assert found.sentence == "Adjusted by +2 % from 3 runs on this machine"
+    assert found.sentence == "Adjusted by +2% from 3 runs on this machine"
 
 
 def test_one_odd_run_does_not_move_the_ratio() -> None:
@@ -86,7 +86,7 @@ def test_the_estimate_is_adjusted_and_says_so() -> None:
     ]
     found = estimate(config, FACTS, GPU, past=past)
     assert not plain.evidence
-    assert found.evidence == "Adjusted by −9 % from 3 runs on this machine"
+    assert found.evidence == "Adjusted by −9% from 3 runs on this machine"
     assert found.peak_bytes == pytest.approx(0.91 * plain.peak_bytes, rel=1e-6)
     assert found.margin_bytes < plain.margin_bytes
     assert sum(found.parts.values()) == found.peak_bytes

@@ -57,7 +57,7 @@ def test_split_rows_lose_nothing_and_repeat_one_token_per_piece():
 def test_shares_and_words():
     lengths = Lengths.of(measured())
     assert [lengths.at_share(share) for share in (0, 0.25, 0.5, 0.75, 0.76, 1)] == [4, 4, 9, 9, 30, 30]
-    words = "1 of 4 rows are cut: 21 tokens are lost, 58.3 % of what is trained."
+    words = "1 of 4 rows are cut: 21 tokens are lost, 58.3% of what is trained."
     assert lengths.cut_in_words(9) == words
     assert lengths.cut_in_words(30) == "No row is longer; nothing is cut."
 

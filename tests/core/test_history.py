@@ -96,8 +96,8 @@ def test_an_empty_run_is_new_and_knows_nothing():
 
 
 def test_what_was_predicted_is_what_past_runs_made_of_it():
-    found = told(begun(predicted_peak_bytes=99, planned_peak_bytes=90, evidence="Adjusted by −9 % from 3 runs"))
-    assert (found.predicted_peak_bytes, found.evidence) == (90, "Adjusted by −9 % from 3 runs")
+    found = told(begun(predicted_peak_bytes=99, planned_peak_bytes=90, evidence="Adjusted by −9% from 3 runs"))
+    assert (found.predicted_peak_bytes, found.evidence) == (90, "Adjusted by −9% from 3 runs")
     assert told(begun(predicted_peak_bytes=99)).evidence == ""
 
 

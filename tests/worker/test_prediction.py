@@ -48,7 +48,7 @@ def test_two_past_runs_change_nothing_and_the_third_does(run: Run, tmp_path: Pat
         assert found.raw_bytes == plain.raw_bytes, "a correction is never corrected"
         assert bool(found.evidence) == (count == 3)
     assert found.planned_bytes == pytest.approx(0.95 * plain.raw_bytes, rel=1e-6)
-    assert found.evidence == "Adjusted by −5 % from 3 runs on this machine"
+    assert found.evidence == "Adjusted by −5% from 3 runs on this machine"
 
 
 def test_runs_of_another_method_or_device_are_no_evidence(run: Run, tmp_path: Path) -> None:

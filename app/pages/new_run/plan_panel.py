@@ -266,7 +266,7 @@ def _against(stock: int, ours: int) -> str:
     """ "16.9 GiB, 2.2 times as much": what the run takes there, measured by what it takes here."""
     if stock < 1.02 * ours:
         return f"{size(stock)}, about the same"
-    more = f"{stock / ours:.1f} times as much" if stock >= 1.5 * ours else f"{100 * (stock / ours - 1):.0f} % more"
+    more = f"{stock / ours:.1f} times as much" if stock >= 1.5 * ours else f"{100 * (stock / ours - 1):.0f}% more"
     return f"{size(stock)}, {more}"
 
 

@@ -71,7 +71,7 @@ def compared(estimated: int, rehearsed: int) -> str:
     percent = 100 * (estimated / rehearsed - 1)
     if abs(percent) < 0.05:
         return "the estimate says the same"
-    return f"the estimate says {abs(percent):.1f} % {'more' if percent > 0 else 'less'}"
+    return f"the estimate says {abs(percent):.1f}% {'more' if percent > 0 else 'less'}"
 
 
 class _Tensors(QWidget):

@@ -28,6 +28,8 @@ from core.config import RunConfig, field_at
 from core.figures import whole
 
 NARROW, WIDE = 150, 300
+GAP = 6
+"""Above the name of a choice, besides the space between any two widgets."""
 USUAL_SHARE = 0.05
 WAYS = [("A share of the rows", "share"), ("What a column says", "column"), ("A file of their own", "file"),
         ("No rows", "none")]  # fmt: skip
@@ -93,7 +95,6 @@ class SplitTab(QWidget):
         left.setSpacing(4)
         left.addWidget(Label("Hold out", "small"))
         left.addWidget(self.way)
-        left.addSpacing(6)
         self._boxes: dict[str, QWidget] = {"share": self.share, "column": _named("Column", self.column)}
         file = QWidget()
         line = QHBoxLayout(file)
@@ -107,6 +108,7 @@ class SplitTab(QWidget):
             _named("Keep together what is equal in", self.group),
         )
         for box in (*self._boxes.values(), *self._fine):
+            box.setContentsMargins(0, GAP, 0, 0)
             left.addWidget(box)
         left.addStretch()
         self._left = QWidget()

@@ -104,9 +104,9 @@ class NormCard(Card):
 
 
 def against_prediction(measured: int, predicted: int) -> str:
-    """How far the peak was from what was predicted: "8 % under plan"."""
+    """How far the peak was from what was predicted: "8% under plan"."""
     percent = round(100 * (measured / predicted - 1))
-    return f"{abs(percent)} % {'over' if percent > 0 else 'under'} plan" if percent else "as planned"
+    return f"{abs(percent)}% {'over' if percent > 0 else 'under'} plan" if percent else "as planned"
 
 
 def sizes(parts: list[tuple[float, str]]) -> str:
