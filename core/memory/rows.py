@@ -36,9 +36,9 @@ PLACES: tuple[Place, ...] = ("before", "between", "after")
 Parts = dict[str, int]
 PART_LETTERS = {"activations": "a", "recompute": "r", "head_and_loss": "h", "workspace": "w", "gradients": "g"}
 """The letters that the parts of the estimate have in the files."""
+PARTS = {letter: part for part, letter in PART_LETTERS.items()}
 BETWEEN = "|"
 """What stands between two groups, or two peaks, in a file."""
-PARTS = {letter: part for part, letter in PART_LETTERS.items()}
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,16 @@ MIXTURE = {"model_type": "qwen3_moe", "hidden_size": 256, "num_hidden_layers": 3
            "num_key_value_heads": 2, "head_dim": 64, "intermediate_size": 512, "moe_intermediate_size": 256,
            "num_experts": 8, "num_experts_per_tok": 2, "vocab_size": 8000,
            "max_position_embeddings": 1024}  # fmt: skip
+WIDE = {"model_type": "gpt_neox", "hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "intermediate_size": 512, "vocab_size": 50304, "max_position_embeddings": 1024}  # fmt: skip
+"""Its scores of a batch are two chunks."""
 USUAL = {"data.max_length": 128, "optim.batch_size": 4}
 RUNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "kept, in 16 bits": (LLAMA, {"memory.activation_checkpointing": False, "model.dtype": "bf16"}),
     "nf4, whole scores": (LLAMA, {"model.quantization": "nf4", "memory.loss": "full", "optim.accumulation": 2}),
     "int8": (LLAMA, {"model.quantization": "int8", "optim.accumulation": 2}),
     "full, 8-bit states": (GPT2, {"method.kind": "full", "optim.optimizer": "adamw_8bit"}),
+    "full, a loss in two chunks": (WIDE, {"method.kind": "full", "optim.optimizer": "sgd"}),
     "experts in nf4": (MIXTURE, {"model.quantization": "nf4"}),
 }
 
@@ -33,7 +37,7 @@ RUNS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("truth")
-    return {one["model_type"]: save_model(one, root / one["model_type"]) for one in (LLAMA, GPT2, MIXTURE)}
+    return {one["model_type"]: save_model(one, root / one["model_type"]) for one in (LLAMA, GPT2, MIXTURE, WIDE)}
 
 
 @pytest.mark.parametrize("name", RUNS)
