@@ -172,8 +172,8 @@ UNADAPTED = {
     "mamba": ("out_proj", "dt_proj"), "falcon_mamba": ("out_proj", "dt_proj"), "jamba": ("dt_proj",),
     "mamba2": ("out_proj",), "nemotron_h": ("out_proj",),
 }  # fmt: skip
-"""Linear layers of other families that get no adapter: PEFT refuses out_proj, whose weight kernels for state spaces
-read past it, and so does transformers' own code with that of dt_proj, whose adapter would never learn."""
+"""Linear layers of other families that get no adapter. PEFT refuses out_proj, as kernels for state spaces read its
+weight past an adapter; transformers' own code reads that of dt_proj so, and its adapter would never learn."""
 
 FOURFOLD = ("gpt2", "falcon")
 """Families whose MLP is four times as wide as hidden where the config.json gives no width."""
