@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 _hugging_face = tempfile.TemporaryDirectory(prefix="hone-tests-")
 os.environ["HF_HOME"] = _hugging_face.name
+# A shell's background jobs ignore Ctrl+C, and hand that on to the processes that are to be interrupted here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

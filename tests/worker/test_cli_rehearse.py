@@ -42,7 +42,6 @@ def test_an_interrupted_rehearsal_leaves_no_process() -> None:
     code = (
         "import psutil, signal, threading, os, sys\n"
         "from core.cli import main\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "threading.Timer(3.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
         "code = main(['rehearse', '--device', 'cuda', '--set', 'model.source=meta-llama/Llama-3.1-70B'])\n"
         "print(len(psutil.Process().children(recursive=True)))\n"
