@@ -299,6 +299,17 @@ def test_choosers_offer_what_is_on_this_machine(page, qtbot, background, tmp_pat
     assert page._draft.config.data.source == "sample:facts" and page.data_card.chooser.isHidden()
 
 
+def test_the_focus_stays_on_a_card_whose_chooser_closes(page, qtbot, tmp_path) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"prompt": "a", "completion": "b"}\n' * 4)
+    card = page.data_card
+    card._expand()
+    card.chooser.path.setFocus()
+    qtbot.keyClicks(card.chooser.path, str(tmp_path / "mine.jsonl"))
+    qtbot.keyClick(card.chooser.path, Qt.Key.Key_Return)
+    assert card.chooser.isHidden()
+    assert page.window().focusWidget() is card._change
+
+
 def test_a_run_that_cannot_be_made_says_so_above_start(page, qtbot, tmp_path):
     (tmp_path / "runs").write_text("a file where the runs folder should be")
     page.start()

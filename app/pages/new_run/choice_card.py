@@ -61,6 +61,9 @@ class ChoiceCard(Card, Generic[Chooser]):
         self._change.setText("Close")
 
     def _collapse(self) -> None:
+        focus = self.window().focusWidget()
+        if focus is not None and self.chooser.isAncestorOf(focus):
+            self._change.setFocus()  # or it would go to the first of the window
         self.chooser.hide()
         self._change.setText("Change")
 
