@@ -27,12 +27,11 @@ def config_of(text: str) -> RunConfig:
 
 
 @pytest.mark.parametrize(("column", "grows", "mean", "worst"), [("growing_bytes", True, 0.01, 0.03),
-                                                                ("fixed_bytes", False, 0.03, 0.12)])  # fmt: skip
+                                                                ("fixed_bytes", False, 0.02, 0.11)])  # fmt: skip
 def test_what_torch_would_hold_is_met(
     column: str, grows: bool, mean: float, worst: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With segments that cannot grow, the worst are rows of eager attention: a score in 16 bits that takes a freed
-    block of 32 bits spoils it for the next. Before it runs out of memory, torch gives such segments back."""
+    """With segments that cannot grow, the worst is a small model, of whose few segments one is hardly used."""
     monkeypatch.setattr("core.memory.estimate.can_grow", lambda: grows)
     errors = []
     for row in ROWS:
