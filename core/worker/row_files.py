@@ -132,8 +132,11 @@ def trace_stock() -> Written:
 def _known(path: Path) -> Written:
     """What a file holds, as it was traced; nothing when other libraries were, or there is no file."""
     file = read_file(path) if path.is_file() else {}
-    if file.get("versions") != _versions():
-        return {}
+    return as_traced(file) if file.get("versions") == _versions() else {}
+
+
+def as_traced(file: Written) -> Written:
+    """The rows and heads of a file, with every peak in words again."""
 
     def whole(value: Any) -> Any:
         if isinstance(value, dict):

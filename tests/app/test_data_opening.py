@@ -52,15 +52,21 @@ def unpacked() -> list[str]:
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
 
-def test_how_far_a_check_is_changes_the_card_and_nothing_else(tmp_path, background, theme, qtbot):
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(LINE.replace("a hat", f"hat {n}") for n in range(40_000)))
+@pytest.fixture
+def opened(background, theme, qtbot) -> tuple[Draft, ChosenData, DataCard]:
+    """A draft, its data, and the card that shows both."""
     draft = Draft()
-    data = ChosenData(draft, background)
-    model = ChosenModel(draft, background)
+    data, model = ChosenData(draft, background), ChosenModel(draft, background)
     preview = Preview(draft, model, data)
     card = DataCard(draft, data, preview, RowLengths(model, data, preview, background), background, theme)
     qtbot.addWidget(card)
+    return draft, data, card
+
+
+def test_how_far_a_check_is_changes_the_card_and_nothing_else(tmp_path, opened, qtbot):
+    draft, data, card = opened
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(LINE.replace("a hat", f"hat {n}") for n in range(40_000)))
     changes, shown = list[bool](), list[str]()
     draft.set("data.source", str(path))
     qtbot.waitUntil(lambda: data.rows is not None, timeout=WAIT_MS)
@@ -71,15 +77,10 @@ def test_how_far_a_check_is_changes_the_card_and_nothing_else(tmp_path, backgrou
     assert changes == [True], "plans and tabs are made anew once, not with each percent"
 
 
-def test_data_that_fits_no_format_opens_nothing_but_its_columns(tmp_path, background, theme, qtbot):
+def test_data_that_fits_no_format_opens_nothing_but_its_columns(tmp_path, opened, qtbot):
+    draft, data, card = opened
     path = tmp_path / "rows.jsonl"
     path.write_text('{"left": "What is a hat?", "right": "A warm thing."}\n' * 5)
-    draft = Draft()
-    data = ChosenData(draft, background)
-    model = ChosenModel(draft, background)
-    preview = Preview(draft, model, data)
-    card = DataCard(draft, data, preview, RowLengths(model, data, preview, background), background, theme)
-    qtbot.addWidget(card)
     tabs = card.contents.tabs
     draft.set("data.source", str(path))
     qtbot.waitUntil(lambda: tabs.buttons[COLUMNS].isChecked(), timeout=WAIT_MS)

@@ -16,7 +16,7 @@ from core.memory.modes import Mode
 from core.memory.nearness import nearest
 from core.memory.symbols import PRODUCTS
 from core.models.families import FAMILIES
-from core.worker.row_files import write_row
+from core.worker.row_files import as_traced, write_row
 from core.worker.rows import trace_row
 from core.worker.toys import DOUBLE_CHUNKS, TOYS, symbols
 
@@ -39,17 +39,7 @@ def test_a_row_traced_anew_is_the_one_in_the_file(family: str, mode: Mode) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         traced = write_row(trace_row(family, mode))
-    file = rows._file(family)
-
-    def whole(value: object) -> object:
-        if isinstance(value, dict):
-            return {key: whole(more) for key, more in value.items()}
-        if isinstance(value, list):
-            return [whole(more) for more in value]
-        assert isinstance(value, int)
-        return rows.spelt(file, value)
-
-    assert whole(file["rows"][mode.name]) == traced
+    assert as_traced(rows._file(family))["rows"][mode.name] == traced
 
 
 @pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if not family.mixer])
