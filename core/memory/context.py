@@ -49,8 +49,8 @@ def slack_bytes(device: Device, moments: list[Moment], stack: Stack, facts: Mode
     For our own loop the shares are medians over rehearsals that were played through the allocator's rules
     (tests/recorded/allocator-slack.csv), not measurements. Where segments cannot grow, as on Windows, the smaller
     of two regions that never live together, for the head and for a layer's backward pass, is partly out of reach
-    of the other; and a score of eager attention in 16 bits that takes a freed block of 32 bits spoils the other half
-    of it for the next score in 32.
+    of the other; and a score of eager attention in 16 bits that takes a freed block of 32 bits spoils its other
+    half for the next score in 32.
     """
     if device.kind == "cpu":
         return 0
