@@ -44,7 +44,7 @@ def cublas_bytes(device: Device) -> int:
 
 def slack_bytes(device: Device, moments: list[Moment], stack: Stack, facts: ModelFacts, *, can_grow: bool) -> int:
     """What the allocator holds at the peak beside tensors: the rest of segments, and of blocks too small for what
-    is asked for. On the CPU nothing is counted: what the C library keeps there, much in large batches, is not known.
+    is asked for. On the CPU nothing is counted: what the C library keeps, much in large batches, is unknown.
 
     For our own loop the shares are medians over rehearsals that were played through the allocator's rules
     (tests/recorded/allocator-slack.csv), not measurements. Where segments cannot grow, as on Windows, the smaller
