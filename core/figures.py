@@ -67,5 +67,5 @@ def scientific(number: float) -> str:
 
 
 def _trimmed(amount: float, decimals: int) -> str:
-    text = f"{amount:.{decimals}f}"
+    text = f"{amount:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -16,6 +16,7 @@ MAPPED = ("system", "prompt", "completion", "text", "messages", "chosen", "rejec
 SPEAKERS = ("system", "user", "assistant", "tool")
 LOG_SCALE: JsonDict = {"scale": "log"}  # steps 1, 2, 5, 10, ...
 DOUBLING: JsonDict = {"scale": "double"}  # steps 8, 16, 32, ...
+SHARE: JsonDict = {"scale": "share"}  # shown as a percentage, in steps of one
 
 
 class Section(BaseModel):
@@ -56,7 +57,7 @@ class DataSection(Section):
     """Which tokens the model learns to write."""
     roles: tuple[str, ...] = ("assistant",)
     """Whose messages are learnt when train_on is roles: system, user, assistant, tool."""
-    holdout: float = Field(default=0.05, ge=0, le=0.5)
+    holdout: float = Field(default=0.05, ge=0, le=0.5, json_schema_extra=SHARE)
     """Share of rows kept aside to evaluate on."""
     holdout_source: str = ""
     """Data to evaluate on in place of a share of the rows; empty takes the share."""
@@ -146,7 +147,7 @@ class Lora(Section):
     """Width of the learnt change; more can learn more and costs more."""
     alpha: float = Field(default=32, gt=0, le=4096, json_schema_extra=DOUBLING)
     """Strength of the change; it is scaled by alpha / rank."""
-    dropout: float = Field(default=0.0, ge=0, le=0.9)
+    dropout: float = Field(default=0.0, ge=0, le=0.9, json_schema_extra=SHARE)
     """Share of adapter inputs dropped at random while training."""
     targets: tuple[str, ...] = Field(default=("all-linear",), min_length=1)
     """Layers that get an adapter: all-linear, or names such as q_proj."""
@@ -181,7 +182,7 @@ class OptimSection(Section):
     """Peak size of a step, after warm-up."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the learning rate falls after warm-up."""
-    warmup_ratio: float = Field(default=0.05, ge=0, le=1)
+    warmup_ratio: float = Field(default=0.05, ge=0, le=1, json_schema_extra=SHARE)
     """Share of all steps in which the learning rate rises from zero."""
     weight_decay: float = Field(default=0.0, ge=0, le=1)
     """Pull of trained weights towards zero."""

@@ -213,12 +213,12 @@ class NewRunPage(QWidget):
             return
         obstacle = self.obstacle
         self.plan.start.setEnabled(not obstacle)
-        waiting = obstacle and obstacle == self.planner.waiting_for
+        is_mistake = bool(obstacle) and obstacle != self.planner.waiting_for and not self.model.known
         estimate = self.planner.plan.estimate if self.planner.plan else None
         if not obstacle and estimate is not None and estimate.verdict == "does not fit" and not self.planner.gpu:
             self.plan.set_note("It will likely run out of memory; Hone then halves the batch and goes on.")
             return
-        self.plan.set_note(obstacle, is_error=bool(obstacle) and not waiting)
+        self.plan.set_note(obstacle, is_error=is_mistake)
 
     # A file dropped anywhere on the page is the data; a folder is the model.
 

@@ -12,6 +12,7 @@ from core.config import RunConfig
 from core.errors import HoneError
 
 if TYPE_CHECKING:
+    from core.models.catalogue import CatalogueModel
     from core.models.facts import ModelFacts
     from core.models.source import ModelFolder
 
@@ -32,6 +33,8 @@ class ChosenModel(QObject):
         self.folder: ModelFolder | None = None
         self.facts: ModelFacts | None = None
         self.known: ModelFacts | None = None
+        self.listed: CatalogueModel | None = None
+        """The catalogue's own words on it, or on a model of its shape, beside `known`."""
         self.error = ""
         draft.changed.connect(self._follow)
         self._follow(draft.config)
@@ -48,7 +51,7 @@ class ChosenModel(QObject):
         """Read again, as after a download."""
         if self._ticket is not None:
             self._ticket.drop()
-        self.folder, self.facts, self.known, self.error = None, None, None, ""
+        self.folder, self.facts, self.known, self.listed, self.error = None, None, None, None, ""
         source, revision = self._named
         self._ticket = self._background.run(self, lambda: _read(source, revision), self._found, self._failed)
         self.changed.emit()
@@ -64,9 +67,11 @@ class ChosenModel(QObject):
         self.changed.emit()
 
     def _failed(self, error: HoneError) -> None:
-        from core.models.catalogue import known_facts
+        from core.models.catalogue import catalogue, known_facts
 
         self.error, self.known = error.message, known_facts(self.source)
+        if self.known is not None:
+            self.listed = next(one for one in catalogue() if self.source in (one.name, *one.siblings))
         self.changed.emit()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
     from core.models.facts import ModelFacts
     from core.plan import Plan
 
+STEADY = 0.01
+"""Free memory that moved by no more than this share of the whole moves no suggestion: the band is far wider."""
+
 
 class Planner(QObject):
     """`plan` is None while model or device are unknown; `waiting_for` says what is missing, in words."""
 
     changed = Signal()
+    free_changed = Signal()
+    """In place of `changed` when nothing but free memory moved, by little: of the plan only the figures of free
+    and taken memory are others."""
 
     def __init__(
         self,
@@ -41,18 +48,21 @@ class Planner(QObject):
         self.plan: Plan | None = None
         self.waiting_for = ""
         self._misplaced = ""
+        self._devices: list[Device] = []
+        """Those that the plan was made for: its own, then all of its kind."""
         self.gpu: Gpu | None = None
         """The card that is planned for in place of this machine's; a run starts on this machine all the same."""
         draft.changed.connect(self._follow)
-        for state in (model, data, lengths, paces, watch):
+        for state in (model, data, lengths, paces):
             state.changed.connect(self.make)
+        watch.changed.connect(self._look)
         self.make()
 
     @property
     def obstacle(self) -> str:
         """Why the run cannot start, in one sentence; empty when it can."""
         if self._model.known:
-            return "Download the model to start: it is not on this machine. Its plan stands already."
+            return "Download the model to start: it is not on this machine yet."
         if self._model.error:
             return self._model.error
         if self._data.error:
@@ -108,6 +118,7 @@ class Planner(QObject):
         """Make the plan from what is known now. Pure arithmetic: about a millisecond."""
         self.plan, self.waiting_for = None, self._missing()
         self._misplaced = self._mistake()
+        self._devices = self._looked_at()
         facts, device, report = self.facts, self.device, self._lengths.findings or self._data.report
         if facts is not None and device is not None:
             from core.plan import make_plan
@@ -128,6 +139,27 @@ class Planner(QObject):
                 alike=self._watch.alike if self.gpu is None else (),
             )
         self.changed.emit()
+
+    def _look(self) -> None:
+        """Follow the devices. Other programs move their memory at any time: little of it is no reason to try every
+        change anew, which is most of what a plan takes."""
+        plan, facts, device, before = self.plan, self.facts, self.device, self._devices
+        if plan is None or facts is None or device is None or not _is_steady(before, self._looked_at()):
+            self.make()
+            return
+        from core.memory.estimate import estimate
+
+        config, longest, past = self._draft.config, self.longest_row, self.past
+        now = estimate(config, facts, device, longest_row=longest, past=past, with_suggestions=False)
+        if (now.verdict, now.peak_bytes) != (plan.estimate.verdict, plan.estimate.peak_bytes):
+            self.make()
+            return
+        self.plan = replace(plan, estimate=replace(now, suggestions=plan.estimate.suggestions))
+        self.free_changed.emit()
+
+    def _looked_at(self) -> list[Device]:
+        device = self.device
+        return [] if device is None else [device, *self._watch.alike]
 
     def _follow(self) -> None:
         self._watch.want(self._draft.config.runtime.device)
@@ -162,3 +194,16 @@ class Planner(QObject):
         if self._watch.device is None:
             return "Looking at the device's memory …"
         return ""
+
+
+def _is_steady(before: list[Device], now: list[Device]) -> bool:
+    """Whether these are the same devices with nearly as much free."""
+
+    def alike(old: Device, new: Device) -> bool:
+        free, others, ours = old.free_bytes, old.others_bytes, old.used_by_us_bytes
+        return replace(new, free_bytes=free, others_bytes=others, used_by_us_bytes=ours) == old
+
+    return len(before) == len(now) and all(
+        alike(old, new) and abs(new.free_bytes - old.free_bytes) <= STEADY * old.total_bytes
+        for old, new in zip(before, now, strict=True)
+    )

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWi
 
 from app.state.memory_watch import MemoryWatch
 from app.theme import Theme
-from app.widgets.label import ElidedLabel, Label
+from app.widgets.label import ElidedLabel, Label, set_tooltip
 from core.figures import gib
 
 
@@ -48,6 +48,7 @@ class DeviceMeter(QFrame):
         self._bar.show_shares(ours / device.total_bytes, others / device.total_bytes)
         used = f"{gib(ours)} ours" if ours >= 2**26 else f"{gib(others)} others"
         self._words.setText(f"{used} · {gib(device.free_bytes)} free")
+        set_tooltip(self, f"{gib(ours)} of Hone's, {gib(others)} of other programs, {gib(device.free_bytes)} free")
         self.setAccessibleName(f"Memory of {device.name}: {self._words.text()}")
 
 

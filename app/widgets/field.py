@@ -78,8 +78,11 @@ class FieldFrame(QWidget):
 
     def show_error(self, sentence: str, path: str = "") -> None:
         self.is_wrong = True
+        editors = self.editors()
+        if isinstance(box := editors.get(path), NumberBox):
+            sentence = box.limits.refusal(box.text()) or sentence
         self._remark_as("error", sentence)
-        for own, editor in self.editors().items():
+        for own, editor in editors.items():
             restyle(editor, state="wrong" if path in ("", own) else "")
 
     def show_warning(self, sentence: str) -> None:
@@ -100,7 +103,7 @@ class FieldFrame(QWidget):
 
     def _remark_as(self, role: str, sentence: str) -> None:
         restyle(self._remark, role=role)
-        self._remark.setText(sentence)
+        self._remark.setText(words.in_labels(sentence))
         self._remark.show()
 
     def _mark(self, is_changed: bool) -> None:
@@ -185,6 +188,7 @@ def make_editor(path: str, info: FieldInfo, theme: Theme, entered: Any) -> QWidg
         names.edited.connect(entered)
         return names
     line = QLineEdit()
+    line.setPlaceholderText(words.empty(path))
     line.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     line.editingFinished.connect(lambda: entered(line.text()))
     return line

@@ -287,7 +287,9 @@ class MemoryBar(QWidget):
         pen.setDashPattern([1.6, 1.4])
         painter.setPen(pen)
         painter.drawLine(QLineF(width - taken, -2, width - taken, OVERVIEW + 8))
-        self._paint_amounts(painter, [("free", picture.free), ("others", picture.total - picture.free)])
+        ours = [("Hone", picture.ours)] if picture.ours > 0.005 * picture.total else []
+        others = picture.total - picture.free - sum(amount for _, amount in ours)
+        self._paint_amounts(painter, [("free", picture.free), *ours, ("others", others)])
 
     def _paint_amounts(self, painter: QPainter, amounts: list[tuple[str, int]]) -> None:
         """Right-aligned words under the overview: "free 10.9 GiB   others 5.1 GiB"."""
@@ -341,9 +343,9 @@ class MemoryBar(QWidget):
         """Number and unit, all rows in the same one: GiB, or MiB for a run under one GiB."""
         assert self._picture is not None
         if self._picture.peak >= GIB or num_bytes >= GIB:
-            return f"{num_bytes / GIB:.2f}", "GiB"
+            return f"{num_bytes / GIB:.2f}" if num_bytes >= 0.005 * GIB else "<0.01", "GiB"
         amount = num_bytes / 2**20
-        return f"{amount:.{0 if amount >= 9.95 else 1}f}", "MiB"
+        return f"{amount:.{0 if amount >= 9.95 else 1}f}" if amount >= 0.05 else "<0.1", "MiB"
 
     def _opacity(self, name: str) -> float:
         return 1.0 if not self._hovered or name == self._hovered else 0.35

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -13,13 +14,14 @@ from PySide6.QtWidgets import QAbstractSpinBox, QSizePolicy
 from app.theme import CONTROL_HEIGHT
 from core.figures import scientific
 
-Scale = Literal["linear", "log", "double"]
+Scale = Literal["linear", "log", "double", "share"]
 _PLAIN = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
 
 
 @dataclass(frozen=True)
 class Range:
-    """What a number may be and how it is stepped and shown. `zero` is the word shown for 0."""
+    """What a number may be and how it is stepped and shown. `zero` is the word shown for 0. A share, 0.05, is
+    shown and typed as a percentage, 5%."""
 
     low: float
     high: float
@@ -39,6 +41,17 @@ class Range:
         number = min(max(number, self.low), self.high)
         return round(number) if self.is_whole else number
 
+    def refusal(self, text: str) -> str:
+        """Why a text is no share, in percent as it was typed; empty for one, and for numbers of other kinds, of
+        which the config itself says so."""
+        number = self.parse(text)
+        if self.scale != "share" or (number is not None and self.holds(number)):
+            return ""
+        if number is None:
+            return f"{text.strip()[:40]} is no percentage."
+        limit = f"at least {self.text(self.low)}" if number < self.low else f"at most {self.text(self.high)}"
+        return f"{self.text(number)} is out of range; it must be {limit}."
+
     def _one_step(self, number: float, up: bool) -> float:
         if self.scale == "double":
             if number <= 0:
@@ -56,6 +69,8 @@ class Range:
     def text(self, number: float) -> str:
         if number == 0 and self.zero:
             return self.zero
+        if self.scale == "share":
+            return f"{Decimal(repr(number)).scaleb(2).normalize():f}%"
         shown = (
             f"{round(number):,}" if self.is_whole else scientific(number) if self.scale == "log" else f"{number:g}"
         )
@@ -68,10 +83,11 @@ class Range:
             return 0
         text = text.removesuffix(self.unit.casefold()).strip() if self.unit else text
         text = text.translate(_PLAIN).replace(",", "").replace(" ", "").replace("×10", "e").replace("x10", "e")
-        text = text.replace("*10^", "e").replace("^", "").removesuffix("%") if "%" not in text else text
+        text = text.replace("*10^", "e").replace("^", "")
+        is_percent = text.endswith("%") or self.scale == "share"
         try:
-            number = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-        except ValueError:
+            number = float(Decimal(text.removesuffix("%")).scaleb(-2 if is_percent else 0))
+        except (ValueError, ArithmeticError):
             return None
         if not math.isfinite(number):
             return None

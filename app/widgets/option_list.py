@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.theme import Theme, sized
 from app.widgets.icon import pixmap
+from app.widgets.label import set_tooltip
+
+TOLD = {"fits": "fits", "tight": "tight", "no": "does not fit"}
 
 
 @dataclass(frozen=True)
 class Option:
-    """`value` is what choosing it means; `note` stands at the right end; `tone` is the colour of a dot before it:
-    fits, tight or no, and none without one."""
+    """`value` is what choosing it means; `note` stands at the right end; `tone` is that of a dot before it: a full
+    one for fits, a half full one for tight, an empty one for no, and none without a tone."""
 
     value: str
     name: str
@@ -60,8 +63,10 @@ class OptionRow(QAbstractButton):
         self._theme, self.option = theme, option
         self.setText(option.name)
         self.setAccessibleName(option.name)
-        told = {"fits": "fits", "tight": "tight", "no": "does not fit"}.get(option.tone, "")
+        told = TOLD.get(option.tone, "")
         self.setAccessibleDescription(" ".join(filter(None, (told, option.words, option.note))))
+        if told:  # a name may be long, and the words at its side are the first to be cut
+            set_tooltip(self, " · ".join(filter(None, (option.name, option.words, f"{told}: {option.note}"))))
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -88,9 +93,7 @@ class OptionRow(QAbstractButton):
         painter.drawRoundedRect(box, 6, 6)
         left, right = 12, self.width() - 12
         if self.option.tone:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(getattr(tokens, self.option.tone)))
-            painter.drawEllipse(QRectF(left, self.height() / 2 - 4, 8, 8))
+            _paint_dot(painter, QPointF(left + 4, self.height() / 2), self.option.tone, self._theme)
             left += 18
         if self.isChecked():
             painter.drawPixmap(right - 14, (self.height() - 16) // 2, pixmap("check", tokens.accent))
@@ -114,3 +117,15 @@ class OptionRow(QAbstractButton):
             self.option.words, Qt.TextElideMode.ElideRight, max(0, right - left)
         )
         painter.drawText(QRectF(left, 0, max(0, right - left), self.height()), middle, words)
+
+
+def _paint_dot(painter: QPainter, middle: QPointF, tone: str, theme: Theme) -> None:
+    """Told apart by how full it is, not by colour alone."""
+    color = QColor(getattr(theme.tokens, tone))
+    box = QRectF(middle.x() - 3.5, middle.y() - 3.5, 7, 7)
+    painter.setPen(QPen(color, 1.5))
+    painter.setBrush(color if tone == "fits" else Qt.BrushStyle.NoBrush)
+    painter.drawEllipse(box)
+    if tone == "tight":
+        painter.setBrush(color)
+        painter.drawChord(box, 90 * 16, 180 * 16)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import Any
+
+from core.config import SECTION_NAMES, RunConfig, union_members
 
 _LABELS = {
     "model.source": "Model",
@@ -51,6 +55,7 @@ _LABELS = {
     "evaluation.every_steps": "Evaluate every",
     "evaluation.samples": "Samples",
     "evaluation.sample_tokens": "Sample length",
+    "runtime.sharding": "Frozen layers",
     "runtime.save_every_steps": "Save every",
     "runtime.keep_checkpoints": "Checkpoints kept",
 }
@@ -76,6 +81,7 @@ _CHOICES: dict[str, dict[Any, str]] = {
     },
     "memory.loss": {"chunked": "In slices", "full": "All at once"},
     "memory.adapter_dtype": {"auto": "Automatic"},
+    "runtime.sharding": {"none": "Whole", "layers": "Split"},
     "runtime.device": {"auto": "Automatic", "cpu": "CPU", "cuda": "NVIDIA GPU", "mps": "Apple GPU"},
 }
 
@@ -86,6 +92,22 @@ _ZERO = {
     "evaluation.patience": "off",
     "runtime.threads": "one per core",
 }
+
+_EMPTY = {
+    "model.revision": "the main branch",
+    "data.more": "nothing",
+    "data.mapping": "found by itself",
+    "data.holdout_source": "the share held out",
+    "data.split_column": "none",
+    "data.stratify_by": "none",
+    "data.group_by": "none",
+}
+
+ROLES = {
+    "messages": "Messages", "prompt": "Prompt", "completion": "Answer", "system": "System", "text": "Text",
+    "chosen": "Better", "rejected": "Worse", "label": "Verdict",
+}  # fmt: skip
+"""What a column of the data can be for."""
 
 SECTIONS = {
     "model": "Model",
@@ -131,3 +153,39 @@ def choice(path: str, value: Any) -> str:
 def zero(path: str) -> str:
     """The word that stands for 0 in a setting where 0 means something of its own."""
     return _ZERO.get(path, "")
+
+
+def empty(path: str) -> str:
+    """What an empty line stands for in a setting that may be left empty."""
+    return _EMPTY.get(path, "")
+
+
+_SETTING = re.compile(
+    rf"(?<![\w./\\-])(?P<path>(?:{'|'.join(SECTIONS)})\.[a-z_]+)(?:\.(?P<role>{'|'.join(ROLES)}))?(?![\w/\\]|\.\w)"
+    r"(?:(?: to |=)(?P<value>\w*))?"
+)
+
+
+def in_labels(sentence: str) -> str:
+    """A sentence that names settings by their paths, with the names that their controls have in the window:
+    "set “Frozen layers” to “Whole”" for "set runtime.sharding to none"."""
+    return _SETTING.sub(_as_label, sentence)
+
+
+def _as_label(found: re.Match[str]) -> str:
+    path, role, value = found["path"], found["role"], found["value"]
+    if path not in _paths():
+        return found[0]
+    name = f"“{ROLES[role] if role else label(path)}”"
+    if value is None:
+        return name
+    known = _CHOICES.get(path, {})
+    return f"{name} to {f'“{known[value]}”' if value in known else value}"
+
+
+@functools.cache
+def _paths() -> frozenset[str]:
+    """Of every setting there is, whatever method and objective are chosen."""
+    config = RunConfig()
+    kinds = {name: union_members(name) or (type(getattr(config, name)),) for name in SECTION_NAMES}
+    return frozenset(f"{name}.{key}" for name, them in kinds.items() for kind in them for key in kind.model_fields)

@@ -12,6 +12,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 
 from app.state.draft import Draft
+from app.widgets import words
 from app.widgets.combo import Combo
 from app.widgets.field import Field, range_of
 from app.widgets.form import Form
@@ -278,3 +279,56 @@ def test_untrusted_words_are_never_taken_for_markup(theme, qtbot, show):
     field.show_error("<b>not bold</b>")
     assert field._remark.textFormat() == Qt.TextFormat.PlainText
     assert field.remark == "<b>not bold</b>"
+
+
+@given(st.floats(min_value=0, max_value=1, allow_nan=False))
+def test_a_share_shown_in_percent_reads_back_to_the_very_same_number(share):
+    limits = Range(0, 1, is_whole=False, scale="share")
+    assert limits.parse(limits.text(share)) == share
+
+
+def test_a_share_is_shown_typed_and_refused_in_percent(form, draft, qtbot, show):
+    field = form.add("data.holdout")
+    show(field)
+    assert field.editor.text() == "5%"
+    for typed, share, shown in (("12.5", 0.125, "12.5%"), ("7 %", 0.07, "7%"), ("0.1%", 0.001, "0.1%")):
+        retype(field, typed, qtbot)
+        assert draft.config.data.holdout == share and field.editor.text() == shown
+    field.editor.stepBy(1)
+    assert draft.config.data.holdout == 0.011 and field.editor.text() == "1.1%"
+    retype(field, "70", qtbot)
+    assert field.remark == "70% is out of range; it must be at most 50%."
+    retype(field, "some", qtbot)
+    assert field.remark == "some is no percentage."
+
+
+def retype(field: Field, text: str, qtbot) -> None:
+    assert isinstance(field.editor, NumberBox)
+    line = field.editor.lineEdit()
+    field.editor.setFocus()
+    line.selectAll()
+    qtbot.keyClicks(line, text)
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+
+
+def test_an_error_names_controls_and_not_paths(form, draft, qtbot, show):
+    processes = form.add("runtime.processes")
+    show(processes)
+    draft.set_many({"runtime.sharding": "layers"})
+    assert processes.remark.endswith("raise it, or set “Frozen layers” to “Whole”.")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("Raise data.holdout.", "Raise “Held out”."),
+        ("Set data.mapping.prompt=Frage and data.mapping.text={a}.", "Set “Prompt” to Frage and “Text” to {a}."),
+        ("Take it and choose model.quantization instead.", "Take it and choose “Base weights” instead."),
+        (
+            "/home/me/data.source/data.csv and data.more.jsonl.",
+            "/home/me/data.source/data.csv and data.more.jsonl.",
+        ),
+    ],
+)
+def test_only_paths_of_settings_are_named_by_their_labels(sentence, shown):
+    assert words.in_labels(sentence) == shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
@@ -169,3 +170,43 @@ def test_a_model_of_the_catalogue_is_planned_before_it_is_downloaded(page, qtbot
     page._draft.choose_model("nobody/no-such-model")
     qtbot.waitUntil(lambda: not page.model.is_reading, timeout=WAIT_MS)
     assert page.planner.plan is None
+
+
+def test_little_free_memory_more_or_less_moves_the_line_and_tries_no_change_anew(page, qtbot):
+    watch, planner = page.planner._watch, page.planner
+    page._draft.set_many({"data.max_length": 4096, "optim.batch_size": 4096, "data.packing": True})
+    before, made, moved = planner.plan.estimate, [], []
+    assert before.verdict == "does not fit" and before.suggestions
+    planner.changed.connect(lambda: made.append(True))
+    planner.free_changed.connect(lambda: moved.append(True))
+
+    def free(num_bytes: int) -> None:
+        watch.device = replace(watch.device, free_bytes=num_bytes, others_bytes=12 * 2**30 - num_bytes)
+        watch.changed.emit()
+
+    free(before.free_bytes - 2**26)
+    assert (made, moved) == ([], [True])
+    assert planner.plan.estimate == replace(
+        before, free_bytes=before.free_bytes - 2**26, others_bytes=before.others_bytes + 2**26
+    )
+    assert page.plan.bar.picture.free == before.free_bytes - 2**26
+    free(before.free_bytes - 2**27)
+    assert (made, moved) == ([True], [True]), "it adds up: measured from what the changes were tried with"
+    page._draft.set_many({"data.max_length": 64, "optim.batch_size": 2})
+    peak = planner.plan.estimate.peak_bytes
+    free(2 * peak)
+    made.clear()
+    free(peak - 1)
+    assert made and planner.plan.estimate.verdict == "does not fit", (
+        "a little is much where the verdict hangs on it"
+    )
+
+
+def test_an_estimate_that_is_a_guess_says_why_in_sight(page, qtbot, make_llama):
+    folder = make_llama(hidden=64, layers=2, vocab=512)
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"llama"', '"zebra"'))
+    page._draft.choose_model(str(folder))
+    qtbot.waitUntil(lambda: page.model.facts is not None, timeout=WAIT_MS)
+    assert page.plan.verdict.text().startswith("Tight · likely")
+    assert "does not know how zebra computes" in page.plan.evidence.text()

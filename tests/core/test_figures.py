@@ -33,7 +33,7 @@ def test_counts(number: float, words: str) -> None:
         (80 * 2**20, "80 MiB"),
         (-1.8 * 2**30, "−1.8 GiB"),
         (999.6 * 2**20, "0.98 GiB"),
-        (5000 * 2**30, "5000 GiB"),
+        (5000 * 2**30, "5,000 GiB"),
     ],
 )
 def test_sizes(num_bytes: float, words: str) -> None:

@@ -11,6 +11,7 @@ from app.theme import Theme, restyle
 from app.widgets.button import Button
 from app.widgets.card import Card
 from app.widgets.label import Label
+from app.widgets.words import in_labels
 
 MOST_SIGNS = 36
 
@@ -74,7 +75,7 @@ class ChoiceCard(Card, Generic[Chooser]):
 
     def _show_error(self, sentence: str, *, is_wrong: bool = True, can_be_fetched: bool = False) -> None:
         """State what is amiss or, if nothing `is_wrong`, worth knowing; an empty sentence takes it back."""
-        self.error.setText(sentence)
+        self.error.setText(in_labels(sentence))
         self.error.setVisible(bool(sentence))
         restyle(self.error, role="error" if is_wrong else "secondary")
         self._get.setVisible(bool(sentence) and can_be_fetched)

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from app.pages.new_run.role_field import NAMES, RoleField
+from app.pages.new_run.role_field import RoleField
 from app.pages.new_run.shapes import SHAPES, in_words, mapping_of, shape_of, sureness
 from app.state.chosen_data import ChosenData
 from app.state.data_columns import DataColumns
@@ -19,6 +19,7 @@ from app.widgets.combo import Combo
 from app.widgets.label import Label, set_tooltip
 from app.widgets.option_list import Option, OptionList
 from app.widgets.scrolled import scrolled
+from app.widgets.words import ROLES, in_labels
 from core.data.messages import short
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class MappingTab(QWidget):
         names = [column.name for column in found.columns] if found else []
         for role, field in self.fields.items():
             field.show_columns(names, self._columns.tree)
-            guess = next((column for column in names if column.casefold() in (role, NAMES[role].casefold())), "")
+            guess = next((column for column in names if column.casefold() in (role, ROLES[role].casefold())), "")
             field.show_text(kept.get(role, guess))
         self._write()
 
@@ -223,7 +224,7 @@ class MappingTab(QWidget):
         """Hand the mapping to the draft, unless a role is still missing or wrong."""
         missing = [field for field in self.fields.values() if field.is_needed and not field.text]
         if missing:
-            words = " and ".join(NAMES[field.role].lower() for field in missing)
+            words = " and ".join(ROLES[field.role].lower() for field in missing)
             self.error.setText(f"Say which column is the {words}: press one at the left, or type its name.")
             self.error.show()
         elif not any(field.mistake for field in self.fields.values()):
@@ -232,7 +233,7 @@ class MappingTab(QWidget):
 
     def _reject(self, path: str, message: str) -> None:
         if path.startswith("data.mapping"):
-            self.error.setText(message)
+            self.error.setText(in_labels(message))
             self.error.show()
 
 

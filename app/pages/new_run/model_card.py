@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from core.models.facts import ModelFacts
 
 ABSENT = "Not on this machine yet. You can plan with it now, and train once it is here."
+GATED = "Not on this machine yet. Accept its terms on the Hub before you download it; you can plan with it now."
 
 
 class ModelCard(ChoiceCard[ModelChooser]):
@@ -73,12 +74,13 @@ class ModelCard(ChoiceCard[ModelChooser]):
             self._show_error(message, can_be_fetched=is_hub_name(self._model.source))
 
     def _show(self) -> None:
-        facts, folder, known = self._model.facts, self._model.folder, self._model.known
+        facts, folder, known, listed = self._model.facts, self._model.folder, self._model.known, self._model.listed
         self._name_it(_short(folder.name if folder else self._model.source))
         can_be_fetched = is_hub_name(self._model.source)
-        if known is not None:
-            self._show_error(ABSENT, is_wrong=False, can_be_fetched=can_be_fetched)
-            self.set_summary(f"{count(known.num_parameters)} · {whole(known.max_positions)} context")
+        if known is not None and listed is not None:
+            self._show_error(GATED if listed.is_gated else ABSENT, is_wrong=False, can_be_fetched=can_be_fetched)
+            words = [count(known.num_parameters), f"{whole(known.max_positions)} context", listed.licence]
+            self.set_summary(" · ".join(words))
             return
         self._show_error(self._model.error, can_be_fetched=can_be_fetched)
         if facts is None or folder is None:

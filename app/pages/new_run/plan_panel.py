@@ -22,6 +22,7 @@ from app.widgets.label import ElidedLabel, Label, hairline, set_tooltip
 from app.widgets.memory_bar import MemoryBar
 from app.widgets.memory_layout import MemoryPicture
 from app.widgets.suggestion_chip import SuggestionChip
+from app.widgets.words import in_labels
 from core.figures import count, duration, gib, size, whole
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 TONES = {"fits": "fits", "tight": "tight", "does not fit": "no"}
 MOST_CHIPS = 4
 FIGURE_HEIGHT = 29
+CHOOSER_WIDTH = 232
+NO_MODEL = "The plan stands here once there is a model that can be read."
 NO_EVIDENCE = "Not yet checked here: three runs like it narrow the band."
 
 
@@ -76,6 +79,7 @@ class PlanPanel(QFrame):
         self.start.clicked.connect(lambda: self.start_pressed.emit())
         self._lay_out()
         planner.changed.connect(self._show)
+        planner.free_changed.connect(self._show_free)
         remedy.changed.connect(self._show)
         self._show()
 
@@ -89,7 +93,7 @@ class PlanPanel(QFrame):
         head.addStretch(1)
         head.addWidget(Label("for", "secondary"))
         head.addWidget(self.chooser)
-        self.chooser.setFixedWidth(168)
+        self.chooser.setFixedWidth(CHOOSER_WIDTH)
         column.addLayout(head)
         column.addSpacing(8)
         column.addWidget(self.verdict)
@@ -127,7 +131,7 @@ class PlanPanel(QFrame):
 
     def set_note(self, sentence: str, is_error: bool = False) -> None:
         """A sentence above Start: why it cannot be pressed, or what went wrong."""
-        self.note.setText(sentence)
+        self.note.setText(in_labels(sentence))
         self.note.setVisible(bool(sentence))
         self.note.set_tone("no" if is_error else "")
 
@@ -139,16 +143,15 @@ class PlanPanel(QFrame):
             self._show_estimate(plan.estimate)
             self._show_figures(plan)
 
+    def _show_free(self) -> None:
+        if self._planner.plan is not None:
+            self._show_estimate(self._planner.plan.estimate)
+
     def _show_waiting(self) -> None:
         is_error = bool(self._planner.obstacle) and self._planner.obstacle != self._planner.waiting_for
         self.verdict.setText("No estimate yet")
         self.verdict.set_tone("secondary")
-        words = (
-            "Choose a model that is on this machine to see what it takes."
-            if is_error
-            else self._planner.waiting_for
-        )
-        self.waiting.setText(words)
+        self.waiting.setText(NO_MODEL if is_error else self._planner.waiting_for)
         self._show_peak(False)
         self.evidence.setText("")
         self.bar.show_picture(None)
@@ -160,23 +163,14 @@ class PlanPanel(QFrame):
         spare = estimate.free_bytes - estimate.peak_bytes
         word = {"fits": "Fits", "tight": "Tight", "does not fit": "Does not fit"}[estimate.verdict]
         room = f"{size(spare)} to spare" if spare >= 0 else f"{size(-spare)} short"
-        self.verdict.setText(f"{word} · {room}")
+        self.verdict.setText(f"{word} · {room if estimate.is_sure else f'likely {room}'}")
         self.verdict.set_tone(TONES[estimate.verdict])
         band = size(estimate.margin_bytes)
-        self.peak.setText(f"Peak {_with_band(estimate.peak_bytes, estimate.margin_bytes)} in")
+        self.peak.setText(f"Peak {_with_band(estimate.peak_bytes, estimate.margin_bytes)} {_at(estimate.moment)}")
         self.moment.setText(estimate.moment)
         self._show_peak(True)
-        set_tooltip(self.peak, " ".join(estimate.notes) or f"The true peak is expected within ± {band}.")
-        gpu = self._planner.gpu
-        evidence = (
-            f"Planned for another card, the {gpu.name}. Start trains on this machine."
-            if gpu is not None
-            else f"{estimate.evidence}."
-            if estimate.evidence
-            else NO_EVIDENCE
-        )
-        self.evidence.setText(f"On {estimate.each_of}. {evidence}" if estimate.each_of else evidence)
-        self.evidence.set_tone("tight" if gpu is not None else "")
+        set_tooltip(self.peak, f"The true peak is expected within ± {band}.")
+        self._show_evidence(estimate)
         ours = max(0, estimate.total_bytes - estimate.free_bytes - estimate.others_bytes)
         self.bar.show_picture(
             MemoryPicture(
@@ -193,6 +187,20 @@ class PlanPanel(QFrame):
         if (several := self._remedy.found) is not None:
             offered = [replace(several, title="Make it fit", cost=several.title), *offered]
         self._show_suggestions(offered[:MOST_CHIPS])
+
+    def _show_evidence(self, estimate: Estimate) -> None:
+        """What the estimate rests on, or why it rests on little; all there is to know of it as the tooltip."""
+        gpu, notes = self._planner.gpu, [in_labels(note) for note in estimate.notes]
+        words = [f"On {estimate.each_of}."] if estimate.each_of else []
+        if gpu is not None:
+            words.append(f"Planned for another card, the {gpu.name}. Start trains on this machine.")
+        if notes and not estimate.is_sure:
+            words.append(notes[0])
+        elif gpu is None:
+            words.append(f"{estimate.evidence}." if estimate.evidence else next(iter(notes), NO_EVIDENCE))
+        self.evidence.setText(" ".join(words))
+        self.evidence.set_tone("" if gpu is None and estimate.is_sure else "tight")
+        set_tooltip(self.evidence, " ".join(notes))
 
     def _show_peak(self, is_known: bool) -> None:
         self.peak.setVisible(is_known)
@@ -232,7 +240,8 @@ class PlanPanel(QFrame):
             chip.setVisible(index < len(suggestions))
             if index < len(suggestions):
                 suggestion = suggestions[index]
-                chip.show_words(suggestion.title, suggestion.amount)
+                mends = suggestion.verdict == "fits" and suggestion.saved_bytes > 0
+                chip.show_words(suggestion.title, suggestion.amount, mends)
                 set_tooltip(chip, f"{suggestion.cost}; then it {_then(suggestion.verdict)}")
 
     def _take(self, index: int) -> None:
@@ -260,6 +269,11 @@ class _Figure(QWidget):
 
 def _then(verdict: str) -> str:
     return {"fits": "fits", "tight": "is tight"}.get(verdict, "still does not fit")
+
+
+def _at(moment: str) -> str:
+    """The word before a moment: "in the optimizer step", "while loading the model"."""
+    return "while" if moment.partition(" ")[0].endswith("ing") else "in"
 
 
 def _against(stock: int, ours: int) -> str:

@@ -14,7 +14,7 @@ from app.widgets.amount_bars import ROW, Amount, AmountBars
 from app.widgets.label import Label, hairline
 from app.widgets.popup import Popup
 from app.widgets.step_timeline import StepTimeline
-from core.figures import size, whole
+from core.figures import duration, size, whole
 
 if TYPE_CHECKING:
     from core.memory.rehearsal import Living, Rehearsal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WIDTH = 600
 MOST_TENSORS = 6
 PHASES = {
-    "load": "while loading", "forward": "in the forward pass", "head": "in head and loss",
+    "load": "while loading the model", "forward": "in the forward pass", "head": "in the head and the loss",
     "backward": "in the backward pass", "step": "in the optimizer step", "evaluation": "in the evaluation",
 }  # fmt: skip
 
@@ -55,7 +55,7 @@ class RehearsalPopup(Popup):
             parts.append(compared(estimated_bytes, found.peak_bytes))
         rows = f"{found.rows} {'row' if found.rows == 1 else 'rows'} of {whole(found.length)} tokens"
         held = [f"the allocator holds {size(found.reserved_bytes)}"] if found.reserved_bytes else []
-        self.detail.setText(" · ".join([*parts, *held, rows, f"{found.seconds:.0f} s"]))
+        self.detail.setText(" · ".join([*parts, *held, rows, f"took {duration(found.seconds)}"]))
         self.stale.setText("The settings have changed since; rehearse again for the plan as it is now.")
         self.stale.setVisible(not is_current)
         self.timeline.show_points(found.timeline)
@@ -70,7 +70,7 @@ def compared(estimated: int, rehearsed: int) -> str:
     """How far the estimate is from the rehearsal: "the estimate says 0.4 % more"."""
     percent = 100 * (estimated / rehearsed - 1)
     if abs(percent) < 0.05:
-        return "the estimate says the same"
+        return "as the estimate says"
     return f"the estimate says {abs(percent):.1f}% {'more' if percent > 0 else 'less'}"
 
 

@@ -11,10 +11,11 @@ from app.state.planner import Planner
 from app.state.rehearsing import Rehearsing
 from app.theme import Theme
 from app.widgets.button import Button
-from app.widgets.label import ElidedLabel, Label, hairline
+from app.widgets.label import ElidedLabel, Label, hairline, set_tooltip
 from core.figures import size
 
 TIP = "Follow one step of the real code on tensors without content: the exact peak, without the model's weights"
+BESIDE = "Tensors alone. The peak above has in it what the framework takes for itself as well."
 
 
 class RehearsalRow(QWidget):
@@ -37,7 +38,9 @@ class RehearsalRow(QWidget):
         column.addWidget(hairline())
         row = QHBoxLayout()
         row.setSpacing(8)
-        column.addLayout(row, 1)
+        column.addStretch()
+        column.addLayout(row)
+        column.addStretch()
         row.addWidget(Label("Rehearsed", "secondary"))
         row.addWidget(self.words, 1)
         row.addWidget(self.more)
@@ -94,4 +97,5 @@ class RehearsalRow(QWidget):
             words = f"{size(state.found.peak_bytes)}, for other settings"
         self.words.setText(words)
         self.words.set_tone(tone)
+        set_tooltip(self, BESIDE if state.found is not None else "")
         self.setAccessibleDescription(words)

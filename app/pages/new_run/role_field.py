@@ -11,13 +11,10 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 from app.theme import restyle
 from app.widgets.combo import Combo
 from app.widgets.label import ElidedLabel, Label
+from app.widgets.words import ROLES
 from core.errors import HoneError
 
 NAME_WIDTH = 68
-NAMES = {
-    "messages": "Messages", "prompt": "Prompt", "completion": "Answer", "system": "System", "text": "Text",
-    "chosen": "Better", "rejected": "Worse", "label": "Verdict",
-}  # fmt: skip
 
 
 class RoleField(QWidget):
@@ -39,7 +36,7 @@ class RoleField(QWidget):
         self.combo.setInsertPolicy(Combo.InsertPolicy.NoInsert)
         self.combo.setFixedHeight(32)
         self.combo.setObjectName(f"data.mapping.{role}")
-        self.combo.setAccessibleName(NAMES[role])
+        self.combo.setAccessibleName(ROLES[role])
         self.combo.activated.connect(lambda _: self._finish())
         line = self.combo.lineEdit()
         assert line is not None
@@ -49,7 +46,7 @@ class RoleField(QWidget):
         line.editingFinished.connect(self._finish)
         line.installEventFilter(self)
         self._given = ""
-        name = Label(NAMES[role], "small")
+        name = Label(ROLES[role], "small")
         name.setFixedWidth(NAME_WIDTH)
         name.setBuddy(self.combo)
         self.remark = ElidedLabel("", "small")

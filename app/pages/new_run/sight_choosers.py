@@ -123,7 +123,7 @@ class SightChoosers(QWidget):
 
     def _reject(self, path: str, message: str) -> None:
         if path.startswith(("data.template", "data.train_on", "data.roles")):
-            self.error.setText(message)
+            self.error.setText(words.in_labels(message))
             self.error.show()
 
     def _show(self, config: RunConfig) -> None:

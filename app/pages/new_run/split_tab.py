@@ -250,7 +250,7 @@ class SplitTab(QWidget):
             self._say_wrong(message)
 
     def _say_wrong(self, sentence: str) -> None:
-        self.error.setText(sentence)
+        self.error.setText(words.in_labels(sentence))
         self.error.show()
 
 

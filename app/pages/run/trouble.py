@@ -7,6 +7,7 @@ from PySide6.QtCore import Signal
 from app.state.live_run import LiveRun
 from app.theme import Theme
 from app.widgets.banner import Banner
+from app.widgets.words import in_labels
 from core import figures
 from core.config import RunConfig
 from core.errors import HoneError
@@ -53,7 +54,7 @@ class Trouble(Banner):
             is_setting = isinstance(history.last, Failed) and bool(history.last.path)
             head = f"Failed at step {step}" if history.step else "Failed"
             buttons = [self.log, self.folder, *([self.mend] if is_setting else []), self.resume]
-            self.say(head, history.failure, "no", buttons)
+            self.say(head, in_labels(history.failure), "no", buttons)
         elif live.state == "diverged":
             self.mend.setText("New run with half the learning rate")
             self.say(
