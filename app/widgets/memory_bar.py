@@ -164,7 +164,7 @@ class MemoryBar(QWidget):
     def _label(self, pieces: list[Piece], top: float, bottom: float) -> list[Row]:
         """Label rows for pieces given from top to bottom."""
         places = spread([piece.middle for piece in pieces], ROW, top + ROW / 2, bottom - ROW / 2)
-        named = {"others": "other programs", "ours": "this program's runs", "free": "free"}
+        named = {"others": "other programs", "ours": "Hone and its runs", "free": "free"}
         return [
             Row(
                 piece.name,

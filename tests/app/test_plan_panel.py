@@ -8,13 +8,16 @@ from dataclasses import replace
 import pytest
 from PySide6.QtCore import Qt
 
-from app.pages.new_run.plan_panel import NO_EVIDENCE, PlanPanel
+from app.pages.new_run.known_models import known_models
+from app.pages.new_run.plan_panel import NO_EVIDENCE, TONES, PlanPanel
 from app.pages.new_run_page import NewRunPage
 from app.state.draft import Draft
 from app.state.memory_watch import MemoryWatch
 from app.state.preferences import Preferences
 from core.config import RunConfig
+from core.figures import size
 from core.memory.calibration import PastPeak
+from core.methods.presets import first_config
 from core.runs import RunStore
 from core.settings import Settings
 
@@ -170,6 +173,17 @@ def test_a_model_of_the_catalogue_is_planned_before_it_is_downloaded(page, qtbot
     page._draft.choose_model("nobody/no-such-model")
     qtbot.waitUntil(lambda: not page.model.is_reading, timeout=WAIT_MS)
     assert page.planner.plan is None
+
+
+def test_the_list_says_of_a_model_what_the_plan_says_once_it_is_chosen(page, qtbot, device):
+    page._draft.replace(first_config(), as_origin=True)
+    page._draft.set("method.rank", 64)
+    listed = known_models(page._draft.config, page._draft.origin, device, ())
+    page._draft.choose_model("Qwen/Qwen3-4B")
+    qtbot.waitUntil(lambda: page.model.known is not None, timeout=WAIT_MS)
+    found = page.planner.plan.estimate
+    option = next(one for one in listed if one.value == "Qwen/Qwen3-4B")
+    assert (option.note, option.tone) == (f"{size(found.peak_bytes)} of memory", TONES[found.verdict])
 
 
 def test_little_free_memory_more_or_less_moves_the_line_and_tries_no_change_anew(page, qtbot):

@@ -16,6 +16,7 @@ from app.widgets.option_list import Option, OptionList
 from app.widgets.scrolled import scrolled
 from core.config import RunConfig
 from core.figures import count, size
+from core.methods.presets import moved
 
 if TYPE_CHECKING:
     from core.hardware import Device
@@ -66,8 +67,9 @@ class KnownModels(QWidget):
 
     def look(self) -> None:
         """Judge every model anew."""
-        config, device, past = self._draft.config, self._planner.device, self._planner.past
-        self._background.run(self, lambda: known_models(config, device, past), self._show)
+        config, origin = self._draft.config, self._draft.origin
+        device, past = self._planner.device, self._planner.past
+        self._background.run(self, lambda: known_models(config, origin, device, past), self._show)
 
     def _follow(self) -> None:
         if self.isVisible():
@@ -77,16 +79,21 @@ class KnownModels(QWidget):
         self.options.show_options(options, self._draft.config.model.source)
         fitting = sum(option.tone == "fits" for option in options)
         place = self._planner.gpu.name if self._planner.gpu is not None else "this machine"
-        self._about.setText(f"{fitting} of {len(options)} fit {place} with the settings below")
+        self._about.setText(f"{fitting} of {len(options)} fit {place}")
 
 
-def known_models(config: RunConfig, device: Device | None, past: tuple[PastPeak, ...]) -> list[Option]:
-    """The catalogue as options: what fits first, the largest of them at the top."""
+def known_models(
+    config: RunConfig, origin: RunConfig, device: Device | None, past: tuple[PastPeak, ...]
+) -> list[Option]:
+    """The catalogue as options: what fits first, the largest of them at the top. They are judged by the settings
+    that a draft would have with them, which are the same for all."""
     from core.memory.fit import fit_of
     from core.models.catalogue import catalogue
 
+    models = catalogue()
+    config, _ = moved(config, origin, models[0].name)
     found = []
-    for model in catalogue():
+    for model in models:
         words = [count(model.num_parameters), model.licence, *(["terms to accept"] if model.is_gated else [])]
         tone, note, rank = "", "", 0
         if device is not None:

@@ -22,6 +22,7 @@ from app.widgets.option_list import Option, OptionList
 from core.config import RunConfig
 from core.errors import HoneError
 from core.figures import size
+from core.methods.presets import moved
 
 if TYPE_CHECKING:
     from core.hardware import Device
@@ -87,8 +88,9 @@ class ModelChooser(QWidget):
     def _look_here(self) -> None:
         """Done on a thread, since caches can be large."""
         folders = self._preferences.settings.model_folders
-        config, device, past = self._draft.config, self._planner.device, self._planner.past
-        self._background.run(self, lambda: _models_here(folders, config, device, past), self._list)
+        config, origin = self._draft.config, self._draft.origin
+        device, past = self._planner.device, self._planner.past
+        self._background.run(self, lambda: _models_here(folders, config, origin, device, past), self._list)
 
     def _list(self, options: list[Option]) -> None:
         self.options.show_options(options, self._draft.config.model.source)
@@ -140,7 +142,11 @@ def is_hub_name(source: str) -> bool:
 
 
 def _models_here(
-    folders: tuple[str, ...], config: RunConfig, device: Device | None, past: tuple[PastPeak, ...]
+    folders: tuple[str, ...],
+    config: RunConfig,
+    origin: RunConfig,
+    device: Device | None,
+    past: tuple[PastPeak, ...],
 ) -> list[Option]:
     from core.models.cache import models_on_disk
     from core.models.source import STARTER
@@ -151,8 +157,10 @@ def _models_here(
             model.name,
             model.flaw
             or ("bundled: small, quick, made for trying things" if model.source.startswith(STARTER) else ""),
-            "not whole" if model.flaw else size(model.num_bytes),
-            "" if model.flaw or device is None else _tone(model.source, config, device, past),
+            "not whole" if model.flaw else f"{size(model.num_bytes)} on disk",
+            ""
+            if model.flaw or device is None
+            else _tone(model.source, moved(config, origin, model.source)[0], device, past),
         )
         for model in models_on_disk(folders)
     ]

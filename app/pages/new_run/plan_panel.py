@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,7 @@ class PlanPanel(QFrame):
         planner.changed.connect(self._show)
         planner.free_changed.connect(self._show_free)
         remedy.changed.connect(self._show)
+        self._order_tabs()
         self._show()
 
     def _lay_out(self) -> None:
@@ -236,6 +238,7 @@ class PlanPanel(QFrame):
             chip.clicked.connect(lambda _=False, index=index: self._take(index))
             self._chip_pool.append(chip)
             self._chips.add(chip)
+            self._order_tabs()
         for index, chip in enumerate(self._chip_pool):
             chip.setVisible(index < len(suggestions))
             if index < len(suggestions):
@@ -243,6 +246,19 @@ class PlanPanel(QFrame):
                 mends = suggestion.verdict == "fits" and suggestion.saved_bytes > 0
                 chip.show_words(suggestion.title, suggestion.amount, mends)
                 set_tooltip(chip, f"{suggestion.cost}; then it {_then(suggestion.verdict)}")
+
+    def _order_tabs(self) -> None:
+        """From top to bottom, though chips are made last."""
+        chain = [
+            self.chooser,
+            self.moment,
+            self.rehearsal.more,
+            *self._chip_pool,
+            self.rehearsal.button,
+            self.start,
+        ]
+        for before, after in itertools.pairwise(chain):
+            QWidget.setTabOrder(before, after)
 
     def _take(self, index: int) -> None:
         self._draft.set_many(self._suggestions[index].changes)
