@@ -146,7 +146,8 @@ def unwise(config: RunConfig) -> list[Mistake]:
         found.append(Mistake("evaluation.patience", "Has no effect without held-out rows: raise data.holdout."))
     batches, processes = config.optim.accumulation, config.runtime.processes
     if batches % processes:
-        told = f"{processes} processes share {batches} batches a step, so some wait; a multiple would not."
+        shared = f"{batches} batch{'es' if batches > 1 else ''}"
+        told = f"{processes} processes share {shared} a step, so some wait; take a multiple of {processes}."
         found.append(Mistake("optim.accumulation", told))
     if config.data.train_on == "roles" and not config.data.roles:
         found.append(Mistake("data.roles", "Nobody's messages are learnt: name a role, such as assistant."))

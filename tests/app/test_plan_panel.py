@@ -16,6 +16,7 @@ from app.state.memory_watch import MemoryWatch
 from app.state.preferences import Preferences
 from core.config import RunConfig
 from core.figures import size
+from core.hardware import Device
 from core.memory.calibration import PastPeak
 from core.methods.presets import first_config
 from core.runs import RunStore
@@ -224,3 +225,11 @@ def test_an_estimate_that_is_a_guess_says_why_in_sight(page, qtbot, make_llama):
     qtbot.waitUntil(lambda: page.model.facts is not None, timeout=WAIT_MS)
     assert page.plan.verdict.text().startswith("Tight · likely")
     assert "does not know how zebra computes" in page.plan.evidence.text()
+
+
+def test_of_a_shared_device_the_bar_shows_the_part_of_one_process(page, qtbot):
+    gib = 2**30
+    page.planner._watch.device = Device("cpu", 0, "CPU", 16 * gib, 12 * gib, 3 * gib, used_by_us_bytes=gib)
+    page._draft.set_many({"runtime.device": "cpu", "runtime.processes": 2, "optim.accumulation": 2})
+    picture = page.plan.bar.picture
+    assert (picture.total, picture.free, picture.others, picture.ours) == (10 * gib, 6 * gib, 3 * gib, gib)

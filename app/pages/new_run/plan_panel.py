@@ -173,22 +173,20 @@ class PlanPanel(QFrame):
         self._show_peak(True)
         set_tooltip(self.peak, f"The true peak is expected within ± {band}.")
         self._show_evidence(estimate)
-        ours = max(0, estimate.total_bytes - estimate.free_bytes - estimate.others_bytes)
-        self.bar.show_picture(
-            MemoryPicture(
-                estimate.parts,
-                estimate.margin_bytes,
-                estimate.free_bytes,
-                estimate.total_bytes,
-                estimate.others_bytes,
-                ours,
-            )
-        )
+        self.bar.show_picture(self._picture(estimate))
         self._chips_title.setText("Room for more" if estimate.verdict == "fits" else "What to change")
         offered = [one for one in estimate.suggestions if one.saved_bytes]
         if (several := self._remedy.found) is not None:
             offered = [replace(several, title="Make it fit", cost=several.title), *offered]
         self._show_suggestions(offered[:MOST_CHIPS])
+
+    def _picture(self, estimate: Estimate) -> MemoryPicture:
+        """Of one process of the run: what is free for the others of it is left out."""
+        free, others = estimate.free_bytes, estimate.others_bytes
+        device = self._planner.device
+        total = estimate.total_bytes - (max(0, device.free_bytes - free) if device is not None else 0)
+        ours = max(0, total - free - others)
+        return MemoryPicture(estimate.parts, estimate.margin_bytes, free, total, others, ours)
 
     def _show_evidence(self, estimate: Estimate) -> None:
         """What the estimate rests on, or why it rests on little; all there is to know of it as the tooltip."""
