@@ -10,6 +10,9 @@ from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QWidget
 
 from app.theme import restyle
 
+LINE_SIGNS, LINE_WIDTH = 52, 340
+"""From how many signs on a tooltip has several lines, and how wide they are."""
+
 
 class Label(QLabel):
     """A plain-text label. Roles: title, headline, card-title, strong, secondary, small, caption, number, mono,
@@ -72,8 +75,11 @@ class ElidedLabel(Label):
 
 
 def set_tooltip(widget: QWidget, text: str) -> None:
-    """A tooltip of plain words; Qt would guess markup, so markup is escaped."""
-    widget.setToolTip(f"<p style='margin:0'>{html.escape(text)}</p>" if text else "")
+    """A tooltip of plain words; Qt would guess markup, so markup is escaped. Of many words it would make a narrow
+    column."""
+    words, is_long = html.escape(text), len(text) > LINE_SIGNS
+    cell = f"<table width='{LINE_WIDTH}' cellspacing='0' cellpadding='0'><tr><td>{words}</td></tr></table>"
+    widget.setToolTip("" if not text else cell if is_long else f"<p style='margin:0'>{words}</p>")
 
 
 def hairline() -> QFrame:
