@@ -287,9 +287,9 @@ class MemoryBar(QWidget):
         pen.setDashPattern([1.6, 1.4])
         painter.setPen(pen)
         painter.drawLine(QLineF(width - taken, -2, width - taken, OVERVIEW + 8))
-        ours = [("Hone", picture.ours)] if picture.ours > 0.005 * picture.total else []
-        others = picture.total - picture.free - sum(amount for _, amount in ours)
-        self._paint_amounts(painter, [("free", picture.free), *ours, ("others", others)])
+        ours = picture.ours if picture.ours > 0.005 * picture.total else 0
+        held = (("Hone", ours), ("others", picture.total - picture.free - ours))
+        self._paint_amounts(painter, [("free", picture.free), *(one for one in held if one[1] > 0)])
 
     def _paint_amounts(self, painter: QPainter, amounts: list[tuple[str, int]]) -> None:
         """Right-aligned words under the overview: "free 10.9 GiB   others 5.1 GiB"."""

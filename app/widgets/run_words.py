@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.widgets.words import in_labels
 from core import figures
 from core.config import RunConfig
 from core.events import Evaluated, Event, Failed, Finished, Loaded, Sampled, Saved, Started, Warned
@@ -75,9 +76,9 @@ def told(event: Event) -> tuple[str, str]:
         case Saved():
             return f"Saved {event.folder}, {figures.size(event.num_bytes)}", "secondary"
         case Warned():
-            return event.message, "tight"
+            return in_labels(event.message), "tight"
         case Failed():
-            return event.message, "no"
+            return in_labels(event.message), "no"
         case Finished():
             word, tone = STATES[event.reason]
             after = f" after {figures.duration(event.seconds)}" if event.seconds else ""

@@ -42,7 +42,6 @@ class GpuChooser(Combo):
                 self.insertSeparator(self.count())
                 use = gpu.use
             self.addItem(_name(gpu), gpu)
-        self.view().setMinimumWidth(240)
 
     def _follow(self) -> None:
         if self.currentData() != self._planner.gpu:
@@ -54,6 +53,8 @@ class GpuChooser(Combo):
 
 
 def _name(gpu: Gpu) -> str:
-    """With its memory, unless its name says it already."""
-    amount = f"{gpu.memory_bytes / GIB:.0f}"
-    return gpu.name if gpu.name.endswith("GB") else f"{gpu.name} · {amount} GB"
+    """With its memory, which some have in their names: "RTX 4090 · 24 GB" and "Apple M4 · 16 GB"."""
+    name, _, last = gpu.name.rpartition(" ")
+    if last.endswith("GB"):
+        return f"{name} · {last.removesuffix('GB')} GB"
+    return f"{gpu.name} · {gpu.memory_bytes / GIB:.0f} GB"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TONES = {"fits": "fits", "tight": "tight", "does not fit": "no"}
 MOST_CHIPS = 4
 FIGURE_HEIGHT = 29
-CHOOSER_WIDTH = 232
+CHOOSER_WIDTH = 252
 NO_MODEL = "The plan stands here once there is a model that can be read."
 NO_EVIDENCE = "Not yet checked here: three runs like it narrow the band."
 
@@ -90,7 +90,7 @@ class PlanPanel(QFrame):
         column.setContentsMargins(PAGE_MARGIN, PAGE_MARGIN, PAGE_MARGIN, PAGE_MARGIN)
         column.setSpacing(0)
         head = QHBoxLayout()
-        head.setSpacing(8)
+        head.setSpacing(6)
         head.addWidget(Label("The plan", "caption"))
         head.addStretch(1)
         head.addWidget(Label("for", "secondary"))
