@@ -70,7 +70,7 @@ class LengthsTab(QWidget):
             self.figures.setText(_figures(lengths))
             return
         self.figures.setText("")
-        waiting = "Lengths follow once the model is on this machine."
+        waiting = "Lengths follow once the model can be read."
         words = {"failed": self._preview.problem, "waiting": waiting}
         self.cost.setText(words.get(self._preview.state, "Counting tokens …"))
 

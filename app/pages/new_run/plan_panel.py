@@ -35,7 +35,7 @@ TONES = {"fits": "fits", "tight": "tight", "does not fit": "no"}
 MOST_CHIPS = 4
 FIGURE_HEIGHT = 29
 CHOOSER_WIDTH = 252
-NO_MODEL = "The plan stands here once there is a model that can be read."
+NO_MODEL = "The plan stands here once a model can be read."
 NO_EVIDENCE = "Not yet checked here: three runs like it narrow the band."
 
 

@@ -154,7 +154,7 @@ class SightTab(QWidget):
         elif self._preview.state == "loading":
             self._say("The plain row; its tokens follow once the tokenizer is loaded.")
         else:
-            self._say("The plain row; its tokens follow once the model is on this machine.")
+            self._say("The plain row; its tokens follow once the model can be read.")
 
     def _say(self, words: str, remarks: tuple[str, ...] = ()) -> None:
         self.line.setText(words)
