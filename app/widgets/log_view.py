@@ -125,7 +125,7 @@ class _Line(QStyledItemDelegate):
         if state & QStyle.StateFlag.State_Selected:
             painter.fillRect(area, self._theme.color("wash"))
         painter.setFont(sized(12))
-        painter.setPen(self._theme.color("faint"))
+        painter.setPen(self._theme.color("secondary"))
         middle = Qt.AlignmentFlag.AlignVCenter
         painter.drawText(area.adjusted(8, 0, 0, 0), middle, index.data(TimeRole))
         tone = index.data(ToneRole)

@@ -245,7 +245,7 @@ class RowList(QAbstractScrollArea):
             painter.setBrush(QColor(tokens.wash))
             painter.drawRoundedRect(QRectF(area).adjusted(1, 1, -1, -1), CONTROL_RADIUS - 2, CONTROL_RADIUS - 2)
         painter.setFont(sized(11))
-        painter.setPen(QColor(tokens.faint))
+        painter.setPen(QColor(tokens.secondary))
         painter.drawText(area.adjusted(6, 0, 0, 0), middle, self._name_of(number))
         line = self._line_of(number)
         room = area.adjusted(gutter + 14, 0, -6, 0)
@@ -259,7 +259,7 @@ class RowList(QAbstractScrollArea):
             font = QFont(font)
             font.setStrikeOut(True)
         painter.setFont(font)
-        painter.setPen(QColor({"no": tokens.no, "excluded": tokens.faint}.get(line.tone, tokens.text)))
+        painter.setPen(QColor({"no": tokens.no, "excluded": tokens.secondary}.get(line.tone, tokens.text)))
         if line.tone == "changed":
             painter.setBrush(QColor(tokens.accent))
             painter.setPen(Qt.PenStyle.NoPen)

@@ -38,8 +38,9 @@ def test_words_can_be_read_on_every_ground_they_stand_on(tokens):
         assert contrast(tokens.text, ground) >= 7
         assert contrast(tokens.secondary, ground) >= 4.5
         assert contrast(tokens.accent, ground) >= 3
-    for verdict in (tokens.fits, tokens.no):
-        assert contrast(verdict, tokens.card) >= 3.9
+    for verdict in ("fits", "tight", "no"):
+        for ground in ("page", "card", "side", "field", f"{verdict}_wash"):
+            assert contrast(getattr(tokens, verdict), getattr(tokens, ground)) >= 4.5, (verdict, ground)
     assert contrast(tokens.on_accent, tokens.accent) >= 4.5
     assert contrast(tokens.text, tokens.mark) >= 7 and contrast(tokens.text, tokens.fits_wash) >= 7
 
