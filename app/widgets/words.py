@@ -94,7 +94,6 @@ _ZERO = {
 }
 
 _EMPTY = {
-    "model.revision": "the main branch",
     "data.more": "nothing",
     "data.mapping": "found by itself",
     "data.holdout_source": "the share held out",
