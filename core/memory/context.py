@@ -10,7 +10,7 @@ from core.models.facts import ModelFacts
 
 MIB = 1 << 20
 
-CPU_CONTEXT = 500 * MIB
+CPU_CONTEXT = 450 * MIB
 """Resident memory of a CPU worker around a model of a megabyte. Measured on Linux x86-64, Python 3.11, torch 2.13:
 13 MiB for Python, 222 after torch, 388 after transformers and PEFT, 471 after datasets and accelerate, 492 after
 three training steps. Measured again on torch 2.13 by whole runs beyond their estimated tensors: 454 MiB with the

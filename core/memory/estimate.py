@@ -18,6 +18,7 @@ from core.memory.rows import Found, Loss
 from core.memory.sampling import sampling_bytes
 from core.memory.stack import Stack, resolve
 from core.memory.suggestions import Suggestion, suggest
+from core.memory.targets import WORDS, traced_targets
 from core.memory.together import Split, each_of, share_of, split, together_bytes
 from core.memory.training import num_trainable, optimizer_bytes, step_bytes
 from core.memory.weights import load_bytes, weights
@@ -145,7 +146,7 @@ def estimate_stack(
         free_bytes=free,
         total_bytes=device.total_bytes,
         others_bytes=device.others_bytes,
-        notes=(*notes, *([layers.sentence(device)] if layers else ()), *_remarks(facts, out)),
+        notes=(*notes, *([layers.sentence(device)] if layers else ()), *_remarks(facts, stack, rows, out)),
         cublas_bytes=cublas_bytes(device),
         each_of=each_of(device, processes, is_split),
     )
@@ -252,8 +253,15 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found | Hybrid) -> tuple[str, 
         )
     elif facts.mixer and not rows.is_own_mode:
         notes.append(f"What {facts.family} keeps was not traced for these settings; that of others stands in.")
-    if not rows.has_attention:
+    if "attention" in rows.lacks:
         notes.append("Eager attention was not traced for this mode; its length × length scores are not counted.")
+    if "device" in rows.lacks:
+        notes.append("Eager attention in fp32 was not traced on a GPU, where it needs more than is said.")
+    if "drops" in rows.lacks:
+        notes.append(
+            f"{facts.family} drops some of what it computes while it learns, and what it keeps for that is not "
+            "counted."
+        )
     if facts.num_expert and stack.quantization != "none" and stack.loop != "hone":
         notes.append("There the experts stay unquantised: bitsandbytes does not reach them.")
     if facts.quantized_on_disk:
@@ -266,12 +274,19 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found | Hybrid) -> tuple[str, 
     return tuple(notes)
 
 
-def _remarks(facts: ModelFacts, out: Movable) -> Iterator[str]:
+def _remarks(facts: ModelFacts, stack: Stack, rows: Found | Hybrid, out: Movable) -> Iterator[str]:
     """What to know of an estimate that makes it no less sure."""
     if facts.mixer and facts.mixer.chunk:
         yield (
             "Layers without attention run in transformers' own code; kernels made for them, which Hone does not "
             "bring, would take less."
+        )
+    traced, is_exact = traced_targets(facts, stack.targets)
+    if not stack.is_full and (not is_exact or "targets" in rows.lacks):
+        known = WORDS["all" if "targets" in rows.lacks else traced]
+        yield (
+            "Adapters on these layers alone were not traced; counted is what those on "
+            f"{known} keep, which is more."
         )
     if out.num_bytes:
         yield out.sentence

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from core.memory.modes import Mode
 from core.memory.rows import (
     NOTHING,
+    SEVERAL,
     SINGLE,
     UNGROUPED,
     Found,
@@ -59,8 +60,8 @@ class Hybrid:
         return all(one.is_own_mode for one in self._found())
 
     @property
-    def has_attention(self) -> bool:
-        return all(one.has_attention for one in self._found())
+    def lacks(self) -> frozenset[str]:
+        return frozenset[str]().union(*(one.lacks for one in self._found()))
 
     def parts(self, section: Section, moment: Moment, units: dict[str, int], num_layers: int) -> Parts:
         """The bytes by part at the peak of a moment; `num_layers` of all kinds are known already."""
@@ -88,9 +89,9 @@ def find_hybrid(facts: ModelFacts, mode: Mode, loss: Loss) -> Found | Hybrid:
     """The rows of a model, be its layers of one kind or of several; Llama's where a kind was not traced."""
     kinds = tuple((kind, f"{facts.family}_{kind}") for kind, _ in facts.kinds)
     if not kinds or not all(has_rows(name) for _, name in kinds):
-        kind = UNGROUPED if facts.num_kv_heads == facts.num_heads else SINGLE if facts.num_kv_heads == 1 else ""
+        kind = {1: SINGLE, facts.num_heads: UNGROUPED}.get(facts.num_kv_heads, SEVERAL)
         own = f"{facts.family}_{kind}"
-        return find_rows(own if kind and has_rows(own) else facts.family, mode, loss)
+        return find_rows(own if has_rows(own) else facts.family, mode, loss)
     return Hybrid(kinds, mode, loss, dict(facts.kinds))
 
 

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+Targets = Literal["all", "attention", "values", "mlp"]
+"""The layers with adapters: all, those of attention, of these only what makes queries and values (PEFT's choice
+where nothing is said), or those of the MLP."""
+
 
 @dataclass(frozen=True)
 class Mode:
@@ -18,8 +22,11 @@ class Mode:
     method: Literal["lora32", "lora16", "full"] = "lora32"
     checkpointing: bool = True
     attention: Literal["sdpa", "eager"] = "sdpa"
-    targets: Literal["all", "attention"] = "all"
+    targets: Targets = "all"
     dropout: bool = False
+    """Whether adapters drop some of what they are given."""
+    drops: bool = False
+    """Whether the model itself drops some of what it computes, as its family's published models do."""
     upcast: bool = False
     tied: bool = False
     """Whether embedding and head are one; said of full fine-tuning only."""
@@ -38,10 +45,10 @@ class Mode:
         """Such as "cuda16 nf4 lora32 checkpointed sdpa"."""
         words = [f"{self.device}{self.bits}", self.base, self.method]
         words += ["checkpointed" if self.checkpointing else "kept", self.attention]
-        words += ["attention-only"] if self.targets == "attention" else []
+        words += [f"{self.targets}-only"] if self.targets != "all" else []
         words += [
             word
-            for word in ("dropout", "upcast", "tied", "windowed", "packed", "aligned", "plain")
+            for word in ("dropout", "drops", "upcast", "tied", "windowed", "packed", "aligned", "plain")
             if getattr(self, word)
         ]
         return " ".join(words)
@@ -60,6 +67,7 @@ class Mode:
         yield mode
         for change in (
             {"plain": False},
+            {"drops": False},
             {"targets": "all"},
             {"method": "lora32" if self.method == "lora16" else self.method},
             {"dropout": False},
@@ -78,8 +86,11 @@ class Mode:
                 yield mode
 
 
-def worth_tracing(default: Literal["sdpa", "eager"], is_windowed: bool) -> list[Mode]:
-    """The modes that are traced for a family whose usual attention is `default`."""
+def worth_tracing(
+    default: Literal["sdpa", "eager"], is_windowed: bool, *, drops: bool = False, is_mixture: bool = False
+) -> list[Mode]:
+    """The modes that are traced for a family whose usual attention is `default`. The experts of a mixture get no
+    adapters, so there are none on its MLP alone."""
     found: list[Mode] = []
     for checkpointing in (True, False):
         usual = Mode(checkpointing=checkpointing, attention=default)
@@ -90,6 +101,9 @@ def worth_tracing(default: Literal["sdpa", "eager"], is_windowed: bool) -> list[
             found += _adapters(mode)[1:]
             found += [replace(one, dropout=True) for one in _adapters(mode)]
             found.append(replace(mode, packed=True))
+            if drops:
+                found += [replace(mode, base=base, drops=True) for base in ("none", "nf4", "int8")]
+                found += [replace(mode, method="full", tied=tied, drops=True) for tied in (False, True)]
             if default != "eager":
                 found += [replace(mode, attention="eager"), replace(mode, attention="eager", packed=True)]
             if is_windowed:
@@ -99,10 +113,20 @@ def worth_tracing(default: Literal["sdpa", "eager"], is_windowed: bool) -> list[
                 found += [mode, replace(mode, dropout=True)]
             found += _adapters(replace(usual, base=base, upcast=True))
             found.append(replace(on_cpu, base=base, targets="attention", method="lora16"))
+        if drops and default != "eager":
+            found.append(replace(usual, attention="eager", drops=True))
         found.append(replace(usual, base="nf4", upcast=True, attention="eager"))
         in_bf16 = replace(on_cpu, bits=16)  # where autocast leaves norms in 16 bits, and a GPU's does not
         found += [in_bf16, replace(in_bf16, base="nf4"), replace(in_bf16, base="int8")]
         found += [replace(in_bf16, method="full"), replace(in_bf16, method="full", tied=True)]
+        found.append(replace(in_bf16, dropout=True))
+        for mode in (usual, replace(usual, base="nf4"), on_cpu):
+            few, mlp = replace(mode, targets="values"), replace(mode, targets="mlp")
+            found += [few, replace(few, dropout=True)] + ([] if is_mixture else [mlp])
+            if mode == usual:
+                thin = replace(few, method="lora16")  # whose adapters share what they are given, unless they drop
+                found += [thin, replace(thin, dropout=True)]
+                found += [] if is_mixture else [replace(mlp, dropout=True), replace(mlp, method="lora16")]
     return list(dict.fromkeys(found))
 
 

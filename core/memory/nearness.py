@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from core.memory.modes import Mode
 
-TRAITS = ("method", "attention", "targets", "dropout", "upcast", "packed", "windowed", "aligned")
+TRAITS = ("method", "attention", "targets", "dropout", "drops", "upcast", "packed", "windowed", "aligned")
 """What is traced by itself on the usual modes, and added to others."""
 
 
@@ -19,20 +19,24 @@ class Near:
 
     mode: Mode
     changes: tuple[tuple[Mode, Mode], ...]
-    has_attention: bool
-    """Whether the attention that was asked for is in the mode or in a change."""
+    lacks: frozenset[str] = frozenset()
+    """The traits that are neither in the mode nor in a change; "device" where another one's stands in."""
 
 
 def nearest(mode: Mode, names: Collection[str]) -> Near:
     """What to make up a mode of, among the modes of these names."""
     if mode.name in names:
-        return Near(mode, (), has_attention=True)
+        return Near(mode, ())
     bare = _bare(mode, mode.device, names)
+    lacks: set[str] = set()
     if bare.name not in names:
         bare = _bare(mode, "cpu" if mode.bits == 32 else "cuda", names)
+        if mode.device == "cuda" and mode.attention == "eager":  # whose softmax goes backward otherwise on a GPU
+            lacks.add("device")
     if mode.plain or bare.name not in names:
         stand_in = next(one for one in mode.stand_ins() if one.name in names)
-        return Near(stand_in, (), stand_in.attention == mode.attention)
+        lacks |= {trait for trait in TRAITS if getattr(mode, trait) != getattr(stand_in, trait)}
+        return Near(stand_in, (), frozenset(lacks))
     wanted = {trait: getattr(mode, trait) for trait in TRAITS if getattr(mode, trait) != getattr(bare, trait)}
     found = next(
         one
@@ -40,14 +44,16 @@ def nearest(mode: Mode, names: Collection[str]) -> Near:
         for chosen in itertools.combinations(wanted, size)
         if (one := _with(bare, {trait: wanted[trait] for trait in chosen})).name in names
     )
-    changes = []
-    reached, has_attention = found, True
+    changes: list[tuple[Mode, Mode]] = []
+    reached = found
     for trait in [trait for trait in wanted if getattr(found, trait) != wanted[trait]]:
         pair = _pair(reached, bare, trait, wanted[trait], names)
-        changes += [pair] if pair else []
-        has_attention &= trait != "attention" or pair is not None
+        if pair:
+            changes.append(pair)
+        else:
+            lacks.add(trait)
         reached = _with(reached, {trait: wanted[trait]})
-    return Near(found, tuple(changes), has_attention)
+    return Near(found, tuple(changes), frozenset(lacks))
 
 
 def _bare(mode: Mode, device: Literal["cuda", "cpu"], names: Collection[str]) -> Mode:
@@ -60,6 +66,7 @@ def _bare(mode: Mode, device: Literal["cuda", "cpu"], names: Collection[str]) ->
         attention="sdpa" if is_sdpa else "eager",
         targets="all",
         dropout=False,
+        drops=False,
         upcast=False,
         packed=False,
         windowed=False,
@@ -72,7 +79,10 @@ def _pair(reached: Mode, bare: Mode, trait: str, value: Any, names: Collection[s
     others = {name: getattr(reached, name) for name in TRAITS if getattr(reached, name) != getattr(bare, name)}
     plainest = replace(bare, base="none", tied=False, method="lora32")
     bases = (bare, replace(bare, base="none", tied=False))
-    if bare.bits == 16 and bare.device == "cpu":
+    far = replace(plainest, device="cuda", bits=16)
+    if bare.device == "cpu" and trait in ("dropout", "drops"):  # for which a GPU keeps less
+        far = replace(plainest, bits=32)
+    elif bare.bits == 16 and bare.device == "cpu":
         bases = (*bases, *(replace(one, device="cuda") for one in bases))
     likest = [
         (size, base, _with(one, {name: others[name] for name in kept}))
@@ -80,9 +90,11 @@ def _pair(reached: Mode, bare: Mode, trait: str, value: Any, names: Collection[s
         for kept in itertools.combinations(others, size)
         for base, one in enumerate(bases)
     ]
+    if trait == "dropout":  # each adapter has its own
+        likest.sort(key=lambda one: one[2].targets != reached.targets)
     if trait == "targets" and bare.base == "int8":  # whose products differ from others most
         likest.sort(key=lambda one: one[1])
-    for without in (*(one for *_, one in likest), plainest, replace(plainest, device="cuda", bits=16)):
+    for without in (*(one for *_, one in likest), plainest, far):
         more = _with(without, {trait: value})
         if more.name in names and without.name in names:
             return more, without

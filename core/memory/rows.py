@@ -21,6 +21,8 @@ UNGROUPED = "ungrouped"
 are one tensor, a mask makes a difference between the kinds: keys that groups share are copied out of it."""
 SINGLE = "single"
 """The kind of a family's models in which all heads of queries share one of keys, which is never copied out."""
+SEVERAL = "several"
+"""The kind in which heads of queries share several heads of keys, where other models of the family have one."""
 SAME_AS = {"mistral": "llama", "ministral": "llama", "ministral3": "llama", "olmo3": "olmo2"}
 """Families whose layers compute what another family's do; they have no file of their own."""
 
@@ -98,8 +100,8 @@ class Found:
     is_own_family: bool
     is_own_mode: bool
     """Whether this very mode was traced."""
-    has_attention: bool
-    """Whether the attention that was asked for is among what was traced."""
+    lacks: frozenset[str]
+    """The traits of the mode that were not traced in any."""
 
     def signed(self, section: Section) -> list[tuple[Row, int]]:
         """The rows to add and, with a minus, to take away; the first is that of the mode itself."""
@@ -157,7 +159,7 @@ def _find(family: str, mode: Mode, loss: str, is_own: bool) -> Found:
     rows = [_sections(files, known) for known in (near.mode, *(one for pair in near.changes for one in pair))]
     changes = tuple(zip(rows[1::2], rows[2::2], strict=True))
     is_own_mode = near.mode == mode and not changes
-    return Found(rows[0], _heads(files, mode, loss), changes, is_own, is_own_mode, near.has_attention)
+    return Found(rows[0], _heads(files, mode, loss), changes, is_own, is_own_mode, near.lacks)
 
 
 def _sections(files: list[dict], mode: Mode) -> dict[Section, Row]:

@@ -9,13 +9,13 @@ from core.config import RunConfig
 from core.hardware import Device
 from core.memory.modes import Mode
 from core.memory.symbols import values
+from core.memory.targets import traced_targets
 from core.models.facts import ModelFacts
 from core.models.families import FAMILIES
 from core.sections import BITSANDBYTES, Lora, Optimizer
 
 CHUNK_SCORES = 2**24
 """Scores (tokens × vocabulary) that the chunked loss holds at once."""
-ATTENTION_LAYERS = frozenset(name for family in FAMILIES.values() for name in (*family.qkv, family.output))
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,6 @@ class Stack:
 
     def mode(self, facts: ModelFacts) -> Mode:
         """The way of training whose activations this stack keeps."""
-        only_attention = not self.is_full and set(self.targets) <= ATTENTION_LAYERS
         return Mode(
             device="cpu" if self.device == "cpu" else "cuda",
             bits=32 if self.compute_bytes == 4 else 16,
@@ -68,8 +67,9 @@ class Stack:
             method="full" if self.is_full else "lora32" if self.adapter_bytes == 4 else "lora16",
             checkpointing=self.checkpointing,
             attention=self.attention,
-            targets="attention" if only_attention else "all",
+            targets="all" if self.is_full else traced_targets(facts, self.targets)[0],
             dropout=self.dropout > 0,
+            drops=facts.drops_hidden or (facts.drops_scores and not self._is_fused),
             upcast=self.upcast and self.compute_bytes == 2,
             tied=self.is_full and facts.tied,
             windowed=0 < facts.sliding_window <= self.length,
@@ -77,6 +77,11 @@ class Stack:
             aligned=self.compute_bytes == 4 and _is_aligned(facts, self.length),
             plain=self.loop == "plain",
         )
+
+    @property
+    def _is_fused(self) -> bool:
+        """Whether attention draws again in the backward pass what it dropped, so nothing is kept for that."""
+        return self.device == "cuda" and self.attention == "sdpa"
 
     def chunk(self, facts: ModelFacts) -> int:
         """Tokens that go through the head together when the loss is chunked."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.memory.stack import Stack
 from core.models.facts import ModelFacts
+from core.models.families import FAMILIES
+from core.models.layers import Linear
 
 BLOCK = 64  # weights that share one constant in bitsandbytes' 4-bit formats
 NESTED_BLOCK = 256  # constants that share one constant of their own under double quantisation
@@ -34,7 +36,7 @@ def weights(facts: ModelFacts, stack: Stack) -> Weights:
     """
     experts = expert_tensors(facts) if stack.quantization != "none" and stack.loop == "hone" else []
     is_quantised = stack.quantization != "none"
-    quantised = [linear for linear in facts.linears if is_quantised and linear.is_quantisable]
+    quantised = quantised_linears(facts, stack)
     num_quantised = sum(linear.num_weights * linear.count for linear in quantised)
     num_quantised += sum(tensor.num_weights * tensor.num_experts * tensor.count for tensor in experts)
     kept = (facts.num_parameters - num_quantised) * (4 if stack.upcast else stack.weight_bytes)
@@ -50,6 +52,20 @@ def weights(facts: ModelFacts, stack: Stack) -> Weights:
         constants += sum(expert_constants(tensor, stack) * tensor.count for tensor in experts)
     largest = max((linear.num_weights for linear in quantised), default=0)
     return Weights(kept + packed, constants, largest)
+
+
+def quantised_linears(facts: ModelFacts, stack: Stack) -> list[Linear]:
+    """The linear layers that are quantised.
+
+    transformers leaves the module of a model's last parameter as it is. That is the head or the norm before it,
+    but in OLMo, where no norm has weights, with a tied head: there it is the last layer's last matrix.
+    """
+    if stack.quantization == "none":
+        return []
+    found = [linear for linear in facts.linears if linear.is_quantisable]
+    if found and facts.tied and facts.is_modelled and not FAMILIES[facts.family].norm_weights:
+        found[-1] = replace(found[-1], count=found[-1].count - 1)
+    return found
 
 
 def layer_pieces(facts: ModelFacts, stack: Stack) -> Iterator[tuple[int, int, int]]:
@@ -80,7 +96,7 @@ def load_bytes(facts: ModelFacts, stack: Stack) -> int:
     On the CPU the weights' files are mapped until the last tensor is converted, and blocks of up to 32 MiB that
     are freed while quantising stay with the process (glibc): both measured on a model of 100 M parameters.
     """
-    quantised = [linear for linear in facts.linears if stack.quantization != "none" and linear.is_quantisable]
+    quantised = quantised_linears(facts, stack)
     sizes = [(linear.num_weights * stack.compute_bytes, linear.count) for linear in quantised]
     if quantised and stack.loop == "hone":
         sizes += [

@@ -37,6 +37,11 @@ NEVER_NULL = (
     "moe_intermediate_size",
 )  # fmt: skip
 """Dimensions for which a class with a default refuses null, where one without takes it for nothing said."""
+HIDDEN_DROPOUTS = (
+    "resid_pdrop", "embd_pdrop", "residual_dropout", "embedding_dropout", "hidden_dropout", "resid_dropout",
+    "embed_dropout",
+)  # fmt: skip
+SCORE_DROPOUTS = ("attn_pdrop", "attention_dropout")
 TEXT_PARTS = ("text_config", "language_config", "llm_config")
 BYTES_PER_WEIGHT = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -78,6 +83,10 @@ class ModelFacts:
     """The kinds of layers of a hybrid and how many there are of each; empty where all layers are alike."""
     mixer: Mixer | None = None
     """What some layers of a hybrid have in the place of attention."""
+    drops_hidden: bool = False
+    """Whether the model drops some of its hidden states while it learns."""
+    drops_scores: bool = False
+    """Whether it drops some of attention's scores."""
     sliding_window: int = 0
     attention: str = "sdpa"
     """The attention that "auto" gives: sdpa, or eager for families without it."""
@@ -195,6 +204,8 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
         experts_per_token=shape.experts_per_token,
         kinds=layers.kinds,
         mixer=shape.mixer,
+        drops_hidden=_drops(text, family, HIDDEN_DROPOUTS),
+        drops_scores=_drops(text, family, SCORE_DROPOUTS),
         sliding_window=_window(text, family, reader),
         attention="sdpa" if family is None or family.sdpa else "eager",
         quantized_on_disk=_quantized_on_disk(config, name),
@@ -314,6 +325,12 @@ def _window(text: dict[str, Any], family: Family | None, reader: _Reader) -> int
     if is_off or ("sliding_window" in text and text["sliding_window"] is None):
         return 0
     return reader.whole("sliding_window", default=0, smallest=0)
+
+
+def _drops(text: dict[str, Any], family: Family | None, keys: tuple[str, ...]) -> bool:
+    """Whether one of the shares that are dropped is above none."""
+    stated = [text[key] for key in keys if type(text.get(key)) in (int, float)]
+    return any(share > 0 for share in stated) if stated else family is not None and family.drops
 
 
 def _falcon_kv_heads(reader: _Reader, heads: int) -> int:

@@ -55,6 +55,8 @@ class Family:
     """Whether the query layer puts out a gate beside each query."""
     unadapted: tuple[str, ...] = ()
     """Names of linear layers that PEFT cannot adapt."""
+    drops: bool = False
+    """Whether its class drops some of what it computes where a config.json does not say."""
     window_switch: bool = False
     """Whether layers look back over all tokens unless use_sliding_window is set."""
     defaults: dict[str, int] = field(default_factory=dict)
@@ -110,7 +112,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "gpt2": Family(
         qkv=("c_attn",), output="c_proj", mlp=("c_fc", "c_proj"), gated=False, qkv_bias=True, output_bias=True,
-        mlp_bias=True, norm_weights=2, positions=True, tied=True,
+        mlp_bias=True, norm_weights=2, positions=True, tied=True, drops=True,
     ),
     "gpt_neox": Family(
         qkv=("query_key_value",), output="dense", mlp=("dense_h_to_4h", "dense_4h_to_h"), gated=False,

@@ -71,7 +71,9 @@ def _one_expert() -> Iterator[None]:
 
 
 class CudaLike(TorchFunctionMode):
-    """Inside it, autocast's list of fp32 functions is CUDA's, and int8 layers multiply as they do on CUDA."""
+    """Inside it, autocast's list of fp32 functions is CUDA's, int8 layers multiply as they do on CUDA, and dropout
+    is CUDA's: its kernel keeps a byte for each number where the CPU keeps another number, and attention's draws
+    again in the backward pass what it dropped."""
 
     def __enter__(self) -> CudaLike:
         self._cpu_matmul = bnb_functions.MatMul8bitFp
@@ -90,12 +92,20 @@ class CudaLike(TorchFunctionMode):
                 return _engine_run_backward(
                     (args[0],), (seed,), False, False, (), allow_unreachable=True, accumulate_grad=True
                 )
+        if func is functional.dropout:
+            return _dropped(*args, **kwargs)
+        if func is functional.scaled_dot_product_attention and kwargs.get("dropout_p"):
+            kwargs = {**kwargs, "dropout_p": 0.0}
         if func in SOFTMAX and kwargs.get("dtype") is torch.float32 and args[0].dtype in HALF:
             return _SoftmaxOfHalf.apply(args[0], kwargs["dim"] if "dim" in kwargs else args[1])
         if func in IN_FP32 and torch.is_autocast_enabled("cpu") and kwargs.get("dtype") is None:
             args = tuple(map(_wide, args))
             kwargs = {name: _wide(value) for name, value in kwargs.items()}
         return func(*args, **kwargs)
+
+
+def _dropped(values: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    return torch.native_dropout(values, p, training)[0] if training and p else values
 
 
 def _wide(value: Any) -> Any:

@@ -45,7 +45,7 @@ from core.models.families import FAMILIES
 from core.models.mixers import ATTENTION, LINEAR, Mixer
 from core.worker.chunked_rows import takes_chunks, trace_chunked_row, trace_hybrid_row
 from core.worker.rows import NUM_STAGES, Loss, Peak, Row, UnsolvedError, trace_row
-from core.worker.toys import FUSED, ONE_HEADED, WINDOWED
+from core.worker.toys import DROPPING, FALCONS, FUSED, ONE_HEADED, WINDOWED
 
 MISSING = "--missing"
 LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
@@ -83,6 +83,7 @@ def main(arguments: list[str]) -> int:
 def _traceable() -> list[str]:
     """Every family with rows of its own, and every kind of layers of a hybrid: "lfm2:linear"."""
     found = [*(f"{name}:{UNGROUPED}" for name in FUSED), *(f"{name}:{SINGLE}" for name in ONE_HEADED)]
+    found += [f"falcon:{kind}" for kind in FALCONS]
     for name, family in FAMILIES.items():
         is_mixed = family.mixer and not family.is_parallel
         found += [f"{name}:{kind}" for kind in (LINEAR, ATTENTION)] if is_mixed else [name]
@@ -162,7 +163,12 @@ def trace_family(family: str, already: Written) -> Written:
     if known.mixer:
         modes = hybrid_modes(has_attention=kind != LINEAR)
     else:
-        modes = worth_tracing("sdpa" if known.sdpa else "eager", name in WINDOWED)
+        modes = worth_tracing(
+            "sdpa" if known.sdpa else "eager",
+            name in WINDOWED,
+            drops=name in DROPPING,
+            is_mixture=bool(known.experts),
+        )
     for mode in modes:
         gc.collect()
         gc.freeze()  # each rehearsal begins with a collection, which need not look at what stands

@@ -19,6 +19,7 @@ from core.hardware import Device
 from core.memory.modes import Mode
 from core.memory.rows import Place
 from core.memory.symbols import PRODUCTS
+from core.memory.targets import names_of
 from core.models.families import FAMILIES
 from core.worker import losses
 from core.worker.phases import ATTENDED, ATTENTION_BACK, HEAD, RETURNED
@@ -181,7 +182,7 @@ def config_of(mode: Mode, loss: Loss, family: str) -> tuple[RunConfig, Device]:
     else:
         values["memory.adapter_dtype"] = "bf16" if mode.method == "lora16" else "fp32"
         values["method.dropout"] = 0.1 if mode.dropout else 0.0
-        values["method.targets"] = (*known.qkv, known.output) if mode.targets == "attention" else ("all-linear",)
+        values["method.targets"] = names_of(known, mode.targets)
     return RunConfig().with_values(values), CUDA if mode.device == "cuda" else CPU
 
 
@@ -192,7 +193,7 @@ def _trace(
     wanted = {"optim.batch_size": toy.rows, "optim.accumulation": 2, "data.max_length": toy.length}
     if mode.method != "full":
         wanted["method.rank"] = toy.rank
-    described = settings(family, toy, depth, is_windowed=mode.windowed, tied=mode.tied)
+    described = settings(family, toy, depth, is_windowed=mode.windowed, tied=mode.tied, drops=mode.drops)
     held = losses.CHUNK_SCORES
     losses.CHUNK_SCORES = toy.vocab * (toy.chunk if loss in ("chunked", "double") else toy.rows * toy.length)
     try:

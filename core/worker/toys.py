@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.memory.rows import SINGLE, UNGROUPED
+from core.memory.rows import SEVERAL, SINGLE, UNGROUPED
 from core.memory.symbols import values
 from core.models.facts import facts_from_config
 from core.models.families import FAMILIES
@@ -74,12 +74,30 @@ FUSED = ("phi3",)
 """Families with grouped heads whose queries, keys and values are one tensor."""
 ONE_HEADED = ("gemma3_text",)
 """Families with models that have one head of keys, and masks."""
+FALCONS: dict[str, dict[str, bool]] = {
+    SEVERAL: {"new_decoder_architecture": True},
+    UNGROUPED: {"multi_query": False, "parallel_attn": False, "alibi": True, "bias": True},
+}
+"""How the larger Falcons are built, and those of its first data set; all others have one head of keys."""
+DROPPING: dict[str, dict[str, float]] = {
+    "gpt2": {"resid_pdrop": 0.1, "embd_pdrop": 0.1, "attn_pdrop": 0.1},
+    "starcoder2": {"residual_dropout": 0.1, "embedding_dropout": 0.1, "attention_dropout": 0.1},
+    "phi": {"resid_pdrop": 0.1},
+    "granite": {"attention_dropout": 0.1},
+}
+"""Families with models that drop some of what they compute, as published ones do."""
 WINDOWED = {"mistral": 16, "phi3": 16, "gemma2": 16, "gemma3_text": 16, "olmo3": 16, "starcoder2": 16}
 """Families whose layers may look back only so far, and a length that the toys' rows exceed."""
 
 
 def settings(
-    family: str, toy: Toy, num_layers: int, *, is_windowed: bool = False, tied: bool = False
+    family: str,
+    toy: Toy,
+    num_layers: int,
+    *,
+    is_windowed: bool = False,
+    tied: bool = False,
+    drops: bool = False,
 ) -> dict[str, Any]:
     """The config.json of a toy. Of a hybrid with several kinds of layers, "lfm2:linear" names one, of which all
     layers are; "phi3:ungrouped" has as many heads of keys as of queries, "gemma3_text:single" has one."""
@@ -103,6 +121,7 @@ def settings(
         }  # fmt: skip
     if family == "falcon":
         found["ffn_hidden_size"] = found.pop("intermediate_size")
+        found |= FALCONS.get(kind, {}) | ({"num_kv_heads": toy.kv_heads} if kind == SEVERAL else {})
     if family in MIXTURES:
         found |= {"num_experts": toy.experts, "num_local_experts": toy.experts,
                   "num_experts_per_tok": toy.experts_per_token,
@@ -116,6 +135,8 @@ def settings(
     if family in WINDOWED:
         found["sliding_window"] = WINDOWED[family] if is_windowed else 4096
         found["layer_types"] = ["sliding_attention" if is_windowed else "full_attention"] * num_layers
+    if drops:
+        found |= DROPPING[family]
     if family in FAMILIES and FAMILIES[family].mixer:
         found |= _mixer_settings(family, toy, num_layers, kind)
     return found

@@ -32,46 +32,24 @@ sys.path.insert(0, str(TESTS.parent))
 import torch  # noqa: E402
 import transformers  # noqa: E402
 import yaml  # noqa: E402
+from grid_models import RARE, models  # noqa: E402
 
 from core.config import ConfigError, RunConfig  # noqa: E402
 from core.hardware import Device  # noqa: E402
 from core.memory.estimate import estimate  # noqa: E402
+from core.memory.modes import Targets  # noqa: E402
 from core.memory.moments import MOMENTS  # noqa: E402
-from core.models.catalogue import catalogue  # noqa: E402
+from core.memory.targets import names_of  # noqa: E402
 from core.models.facts import ModelFacts, facts_from_config  # noqa: E402
+from core.models.families import FAMILIES  # noqa: E402
 from core.worker import replay  # noqa: E402
 from core.worker.hollow import shallow  # noqa: E402
 from core.worker.rehearse import rehearse  # noqa: E402
 
 DEVICES = {
-    "cuda": Device("cuda", 0, "GPU", 0, 0, bf16=True, capability=(8, 0)),
+    "cuda": Device("cuda", 0, "GPU", 2**50, 2**50, bf16=True, capability=(8, 0)),  # where nothing is paged out
     "cpu": Device("cpu", 0, "CPU", 0, 0),
 }
-FROM_CATALOGUE = (
-    "meta-llama/Llama-3.2-1B", "meta-llama/Llama-3.1-8B", "mistralai/Mistral-7B-v0.3", "Qwen/Qwen2.5-0.5B",
-    "Qwen/Qwen3-0.6B", "google/gemma-2-2b", "google/gemma-3-1b-pt", "HuggingFaceTB/SmolLM3-3B",
-    "Qwen/Qwen3-30B-A3B", "mistralai/Mixtral-8x7B-v0.1", "openai/gpt-oss-20b",
-    "microsoft/Phi-3-mini-4k-instruct", "allenai/OLMo-2-0425-1B",
-)  # fmt: skip
-OTHERS: dict[str, dict[str, Any]] = {
-    "gpt2": {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257,
-             "n_positions": 4096, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0},
-    "pythia-1.4b": {"model_type": "gpt_neox", "hidden_size": 2048, "num_hidden_layers": 24,
-                    "num_attention_heads": 16, "intermediate_size": 8192, "vocab_size": 50304,
-                    "max_position_embeddings": 4096},
-    "stablelm-2-1.6b": {"model_type": "stablelm", "hidden_size": 2048, "num_hidden_layers": 24,
-                        "num_attention_heads": 32, "num_key_value_heads": 32, "intermediate_size": 5632,
-                        "vocab_size": 100352, "use_qkv_bias": True},
-    "starcoder2-3b": {"model_type": "starcoder2", "hidden_size": 3072, "num_hidden_layers": 30,
-                      "num_attention_heads": 24, "num_key_value_heads": 2, "intermediate_size": 12288,
-                      "vocab_size": 49152, "sliding_window": 4096, "max_position_embeddings": 16384},
-    "glm-4-9b": {"model_type": "glm", "hidden_size": 4096, "num_hidden_layers": 40, "num_attention_heads": 32,
-                 "num_key_value_heads": 2, "head_dim": 128, "intermediate_size": 13696, "vocab_size": 151552,
-                 "pad_token_id": 0},
-    "granite-3.1-2b": {"model_type": "granite", "hidden_size": 2048, "num_hidden_layers": 40,
-                       "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 8192,
-                       "vocab_size": 49155, "tie_word_embeddings": True},
-}  # fmt: skip
 QUANTIZATIONS = ("none", "nf4", "int8")
 POINTS_EACH = 4
 WHOLE = 1 / 30
@@ -84,7 +62,7 @@ SETTINGS = (
     "model.quantization", "method.kind", "optim.batch_size", "data.max_length", "optim.accumulation",
     "optim.optimizer", "memory.activation_checkpointing", "memory.loss", "data.packing", "method.rank",
     "method.targets", "memory.adapter_dtype", "method.dropout", "memory.upcast", "model.double_quantization",
-    "model.attention",
+    "model.attention", "model.dtype", "optim.grad_clip", "runtime.processes", "runtime.sharding",
 )  # fmt: skip
 """What points differ by; the columns of the table are named by the last word of each."""
 
@@ -141,16 +119,6 @@ class Outcome:
         }
 
 
-def models() -> dict[str, dict[str, Any]]:
-    """The config.json of each architecture, whole."""
-    known = {model.name: model.config for model in catalogue()}
-    listed = {name.partition("/")[2]: known[name] for name in FROM_CATALOGUE}
-    for settings in listed.values():
-        if settings["model_type"] == "mistral":
-            settings["sliding_window"] = None  # as in the config.json of v0.3; a table of shapes does not say
-    return {**listed, **OTHERS}
-
-
 def points(seed: int, each: int = POINTS_EACH, only: str = "", *, in_corner: bool = False) -> Iterator[Point]:
     """The grid: `each` points of every quantisation and every architecture whose name has `only` in it; one in
     thirty has all its layers. In the corner where rare settings meet all are of 8 bits, and all are rare."""
@@ -170,14 +138,71 @@ def points(seed: int, each: int = POINTS_EACH, only: str = "", *, in_corner: boo
                 yield point
 
 
+def points_anywhere(seed: int, each: int, only: str = "") -> Iterator[Point]:
+    """`each` points of every model, rare ones included, drawn from all that a user may set; only where nothing
+    makes the estimate less sure than usual, and adapters are on layers for which it claims to be exact."""
+    for name, settings in {**models(), **RARE}.items():
+        random_ = random.Random(f"{seed} {name} anywhere")
+        for _ in range(each if only in name else 0):
+            point = None
+            while (
+                point is None
+                or not estimate(
+                    point.config, facts_from_config(point.settings), point.device, with_suggestions=False
+                ).is_sure
+            ):
+                point = _drawn_anywhere(random_, name, shallow(settings, random_.choice((2, 2, 3))))
+            yield point
+
+
+def _drawn_anywhere(random_: random.Random, name: str, settings: dict[str, Any]) -> Point | None:
+    facts, pick = facts_from_config(settings), random_.choice
+    device = pick(("cuda", "cuda", "cpu"))
+    paged = ("paged_adamw", "paged_adamw_8bit") if device == "cuda" else ()
+    values: dict[str, Any] = {
+        "model.dtype": pick(("auto", "auto", "bf16", "fp32", *(["fp16"] if device == "cuda" else []))),
+        "optim.batch_size": pick((1, 2, 3, 6, 16, 32)),
+        "data.max_length": pick((8, 40, 100, 333, 512, 700, 1024, 1500, 3000, 4096, 8192)),
+        "optim.accumulation": pick((1, 2, 4)),
+        "optim.optimizer": pick(("adamw", "adamw", "adamw_8bit", "sgd", *paged)),
+        "optim.grad_clip": pick((1.0, 0.0)),
+        "memory.activation_checkpointing": pick((True, True, False)),
+        "memory.loss": pick(("chunked", "chunked", "full")),
+        "data.packing": pick((False, False, False, True)),
+        "runtime.processes": pick((1, 1, 1, 2)),
+    }
+    if pick((True, False, False, False, False)):
+        values["method.kind"] = "full"
+    else:
+        values |= _adapted_anywhere(random_, facts)
+        if values["runtime.processes"] > 1:
+            values["runtime.sharding"] = pick(("none", "layers"))
+    if facts.attention == "sdpa" and pick((False,) * 5 + (True,)):
+        values["model.attention"] = "eager"
+    return _possible(name, settings, facts, device, values)
+
+
+def _adapted_anywhere(random_: random.Random, facts: ModelFacts) -> dict[str, Any]:
+    pick, family = random_.choice, FAMILIES[facts.family]
+    choices: list[Targets] = ["all", "values", "attention", *(["mlp"] if not family.experts else [])]
+    return {
+        "model.quantization": (quantization := pick(("none", "nf4", "fp4", "int8"))),
+        "method.rank": pick((1, 2, 8, 16, 64, 256)),
+        "method.targets": names_of(family, pick(choices)),
+        "memory.adapter_dtype": pick(("fp32", "fp32", "bf16")),
+        "method.dropout": pick((0.0, 0.0, 0.05)),
+        **({} if quantization == "none" else {"memory.upcast": pick((False, False, True))}),
+    }
+
+
 def point_of(row: dict[str, str]) -> Point:
     """The point that a row of the table tells of."""
-    told = {path: row[path.partition(".")[2]] for path in SETTINGS if row[path.partition(".")[2]]}
+    told = {path: row[path.partition(".")[2]] for path in SETTINGS if row.get(path.partition(".")[2])}
     values = {
         path: tuple(cell.split()) if path == "method.targets" else yaml.safe_load(cell)
         for path, cell in told.items()
     }
-    settings = shallow(models()[row["model"]], int(row["layers"]))
+    settings = shallow({**models(), **RARE}[row["model"]], int(row["layers"]))
     return Point(row["model"], settings, config_of(values), DEVICES[row["device"]], values)
 
 
@@ -218,10 +243,17 @@ def _drawn(
     if is_rare:
         values |= _rare(random_, facts, is_full, quantization)
     if in_corner:
-        values["method.targets"] = tuple(facts_targets(facts))
+        values["method.targets"] = facts_targets(facts)
         values["memory.adapter_dtype"], values["method.dropout"] = pick(
             (("bf16", 0.0), ("fp32", 0.1), ("bf16", 0.1))
         )
+    return _possible(name, settings, facts, device, values)
+
+
+def _possible(
+    name: str, settings: dict[str, Any], facts: ModelFacts, device: str, values: dict[str, Any]
+) -> Point | None:
+    """The point of these values, if a machine that somebody has could be of its size."""
     rows, length = values["optim.batch_size"], values["data.max_length"]
     is_eager = values.get("model.attention") == "eager" or facts.attention == "eager"
     if rows * length * facts.vocab > MOST_SCORES and values["memory.loss"] == "full":
@@ -240,7 +272,7 @@ def _rare(random_: random.Random, facts: ModelFacts, is_full: bool, quantization
     pick = random_.choice
     values: dict[str, Any] = {"data.packing": pick((False, False, False, True))}
     if not is_full:
-        values["method.targets"] = pick((("all-linear",), ("all-linear",), tuple(facts_targets(facts))))
+        values["method.targets"] = pick((("all-linear",), ("all-linear",), facts_targets(facts)))
         values["memory.adapter_dtype"] = pick(("fp32", "fp32", "bf16"))
         values["method.dropout"] = pick((0.0, 0.0, 0.0, 0.1))
     if quantization != "none":
@@ -250,12 +282,9 @@ def _rare(random_: random.Random, facts: ModelFacts, is_full: bool, quantization
     return values
 
 
-def facts_targets(facts: ModelFacts) -> list[str]:
+def facts_targets(facts: ModelFacts) -> tuple[str, ...]:
     """The layers of attention alone."""
-    from core.models.families import FAMILIES
-
-    family = FAMILIES[facts.family]
-    return [*family.qkv, family.output]
+    return names_of(FAMILIES[facts.family], "attention")
 
 
 def compare(point: Point) -> Outcome:
@@ -302,6 +331,7 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=POINTS_EACH, help="points of each model and quantisation")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--corner", action="store_true", help="add points only where three rare settings meet")
+    parser.add_argument("--anywhere", action="store_true", help="add points drawn from all that can be set")
     parser.add_argument("--anew", action="store_true", help="rehearse again what stands in the table")
     options = parser.parse_args()
     quieten()
@@ -312,7 +342,11 @@ def main() -> int:
     for key, known in outcomes.items() if options.anew else ():
         outcomes[key] = compare(known.point)
         write_table(outcomes.values(), options.csv)
-    for point in points(options.seed, options.each, options.only, in_corner=options.corner):
+    if options.anywhere:
+        wanted = points_anywhere(options.seed, options.each, options.only)
+    else:
+        wanted = points(options.seed, options.each, options.only, in_corner=options.corner)
+    for point in wanted:
         key = tuple(point.cells.values())
         if key not in outcomes:
             outcomes[key] = compare(point)

@@ -3,8 +3,8 @@
 tests/recorded/published-peaks.csv has their settings. `specified` rows state everything that decides bytes;
 `capacity` rows say which length fills a card; `loose` rows leave something open, or are rounded to a gigabyte.
 `limit_percent` is the error that was reached, rounded up: a change that makes a row worse fails here. What is far
-off says where row or estimate are at a loss: dropout on queries and values alone, as litgpt has it, is not
-traced, and LLaMA-Factory does not say what it measured.
+off says where row or estimate are at a loss: litgpt trains in code of its own, of which ours is 4 % below, and
+LLaMA-Factory does not say what it measured.
 """
 
 from __future__ import annotations
