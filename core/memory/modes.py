@@ -112,6 +112,7 @@ def worth_tracing(
             for mode in _adapters(replace(usual, base=base)):
                 found += [mode, replace(mode, dropout=True)]
             found += _adapters(replace(usual, base=base, upcast=True))
+            found.append(replace(usual, base=base, upcast=True, dropout=True))
             found.append(replace(on_cpu, base=base, targets="attention", method="lora16"))
         if drops and default != "eager":
             found.append(replace(usual, attention="eager", drops=True))
@@ -119,14 +120,20 @@ def worth_tracing(
         in_bf16 = replace(on_cpu, bits=16)  # where autocast leaves norms in 16 bits, and a GPU's does not
         found += [in_bf16, replace(in_bf16, base="nf4"), replace(in_bf16, base="int8")]
         found += [replace(in_bf16, method="full"), replace(in_bf16, method="full", tied=True)]
-        found.append(replace(in_bf16, dropout=True))
+        thin = replace(in_bf16, method="lora16")
+        found += [thin, replace(in_bf16, dropout=True), replace(thin, dropout=True)]
+        found.append(replace(in_bf16, base="nf4", upcast=True))
         for mode in (usual, replace(usual, base="nf4"), on_cpu):
-            few, mlp = replace(mode, targets="values"), replace(mode, targets="mlp")
-            found += [few, replace(few, dropout=True)] + ([] if is_mixture else [mlp])
-            if mode == usual:
-                thin = replace(few, method="lora16")  # whose adapters share what they are given, unless they drop
-                found += [thin, replace(thin, dropout=True)]
-                found += [] if is_mixture else [replace(mlp, dropout=True), replace(mlp, method="lora16")]
+            few = replace(mode, targets="values")
+            found += [few, replace(few, dropout=True)]
+            found += [] if is_mixture else [replace(mode, targets="mlp")]
+        thin = replace(usual, targets="values", method="lora16")  # which share what they are given, if none drops
+        found += [thin, replace(thin, dropout=True)]
+        mlp = replace(usual, targets="mlp")
+        found += [] if is_mixture else [replace(mlp, dropout=True), replace(mlp, method="lora16")]
+        for mode in _adapters(replace(usual, base="nf4", upcast=True))[::2]:
+            found.append(replace(mode, targets="values"))
+            found += [] if is_mixture else [replace(mode, targets="mlp")]
     return list(dict.fromkeys(found))
 
 

@@ -44,6 +44,12 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "the MLP alone": ("llama", "cpu", {"method.targets": MLP, "model.quantization": "nf4"}),
     "dropping": ("llama", "cuda", {"method.dropout": 0.1, **KEPT}),
     "dropping, in bf16 on a CPU": ("llama", "cpu", {"method.dropout": 0.1, "model.dtype": "bf16", **KEPT}),
+    "upcast, in bf16 on a CPU": (
+        "llama", "cpu", {"model.dtype": "bf16", "model.quantization": "int8", "memory.upcast": True},
+    ),
+    "upcast, dropping": (
+        "llama", "cuda", {"method.dropout": 0.1, "model.quantization": "nf4", "memory.upcast": True, **KEPT},
+    ),
     "a model that drops": ("gpt2", "cuda", KEPT),
     "a model that drops, on a CPU": ("gpt2", "cpu", {"model.quantization": "nf4"}),
     "a model that drops scores, on a CPU": ("granite", "cpu", KEPT),
