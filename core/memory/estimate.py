@@ -251,6 +251,8 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found | Hybrid) -> tuple[str, 
         notes.append(
             f"What {facts.family} keeps for its backward pass was not traced; that of another family stands in."
         )
+    elif facts.num_experts and any(one.name == "gate_proj" and one.num_out != facts.mlp for one in facts.linears):
+        notes.append("Not all of its MLPs are as wide as its experts; what the others keep was not traced.")
     elif facts.mixer and not rows.is_own_mode:
         notes.append(f"What {facts.family} keeps was not traced for these settings; that of others stands in.")
     if "attention" in rows.lacks:

@@ -127,10 +127,13 @@ def worth_tracing(
             few = replace(mode, targets="values")
             found += [few, replace(few, dropout=True)]
             found += [] if is_mixture else [replace(mode, targets="mlp")]
+        found.append(replace(in_bf16, targets="values", dropout=True))
         thin = replace(usual, targets="values", method="lora16")  # which share what they are given, if none drops
         found += [thin, replace(thin, dropout=True)]
-        mlp = replace(usual, targets="mlp")
-        found += [] if is_mixture else [replace(mlp, dropout=True), replace(mlp, method="lora16")]
+        if not is_mixture:
+            mlp = replace(usual, targets="mlp")
+            found += [replace(mlp, method="lora16"), replace(mlp, dropout=True)]
+            found += [replace(mode, targets="mlp", dropout=True) for mode in (on_cpu, in_bf16)]
         for mode in _adapters(replace(usual, base="nf4", upcast=True))[::2]:
             found.append(replace(mode, targets="values"))
             found += [] if is_mixture else [replace(mode, targets="mlp")]

@@ -82,6 +82,7 @@ def _pair(reached: Mode, bare: Mode, trait: str, value: Any, names: Collection[s
     far = replace(plainest, device="cuda", bits=16)
     if bare.device == "cpu" and trait in ("dropout", "drops"):  # for which a GPU keeps less
         far = replace(plainest, bits=32)
+        bases = (*bases, replace(bases[1], bits=32))
     elif bare.bits == 16 and bare.device == "cpu":
         bases = (*bases, *(replace(one, device="cuda") for one in bases))
     likest = [

@@ -141,6 +141,16 @@ def test_what_a_model_drops_of_itself_is_known() -> None:
     ("model", "values", "words"),
     [
         ({"model_type": "gpt_neox", **SHAPE, "hidden_dropout": 0.1}, {}, "drops some of what it computes"),
+        (
+            {
+                "model_type": "qwen2_moe",
+                **SHAPE,
+                "moe_intermediate_size": 512,
+                "shared_expert_intermediate_size": 2048,
+            },
+            {},
+            "wide as its experts",
+        ),
         (MODELS["llama"], {"model.dtype": "fp32", "model.attention": "eager"}, "Eager attention in fp32"),
     ],
 )
