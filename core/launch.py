@@ -14,6 +14,9 @@ from core.runs import Run
 
 PROJECT = Path(__file__).resolve().parent.parent
 ACCEPT_SECONDS = 60.0
+JOIN_FREED_BLOCKS = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0"
+"""glibc cuts a few bytes off a block to align it. Kept by themselves for later use, as is usual, they keep the
+block from being whole again when it is freed, and so from being of use to the next tensor of that size."""
 
 
 def worker_command(job: str, *arguments: str) -> list[str]:
@@ -46,6 +49,16 @@ def worker_environment() -> dict[str, str]:
     }
 
 
+def training_environment() -> dict[str, str]:
+    """The environment of a worker that trains: less memory is lost between tensors on a processor."""
+    tunables = filter(None, [os.environ.get("GLIBC_TUNABLES", ""), JOIN_FREED_BLOCKS])
+    return {
+        **worker_environment(),
+        "GLIBC_TUNABLES": ":".join(tunables),
+        "THP_MEM_ALLOC_ENABLE": "1",  # large tensors on huge pages, where the system has them
+    }
+
+
 def start_training(run: Run) -> subprocess.Popen[bytes]:
     """Start or continue a run in a process of its own that outlives this one.
 
@@ -65,7 +78,7 @@ def start_training(run: Run) -> subprocess.Popen[bytes]:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=worker_environment(),
+                env=training_environment(),
                 cwd=run.folder,
                 start_new_session=True,
                 creationflags=flags,

@@ -245,8 +245,8 @@ def require_objective(rows: Rows, objective: str) -> None:
         held, part, mapped = kinds[rows.format]
         usual = "messages: chosen" if rows.layout.has_transcripts else f"prompt: prompt, {mapped}"
         raise wrong(
-            f"{rows.source} holds {held}, and {objective} learns from single answers; there is no objective for "
-            f"these yet. To learn {part}, say with data.mapping which columns have them, such as {{{usual}}}."
+            f"{rows.source} holds {held}, and training learns from single answers; these have no objective yet. "
+            f"To learn {part}, say with data.mapping which columns have them, such as {{{usual}}}."
         )
 
 

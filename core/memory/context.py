@@ -11,11 +11,9 @@ from core.models.facts import ModelFacts
 MIB = 1 << 20
 
 CPU_CONTEXT = 450 * MIB
-"""Resident memory of a CPU worker around a model of a megabyte. Measured on Linux x86-64, Python 3.11, torch 2.13:
-13 MiB for Python, 222 after torch, 388 after transformers and PEFT, 471 after datasets and accelerate, 492 after
-three training steps. Measured again on torch 2.13 by whole runs beyond their estimated tensors: 454 MiB with the
-starter, 455 with it in NF4 (less BITSANDBYTES), and 534 with a model of 27 million parameters, whose freed blocks
-the C library keeps; this is between them."""
+"""Resident memory of a CPU worker beside its tensors, libraries' files as far as they are used. Measured on Linux
+x86-64, Python 3.11, torch 2.13: 438 MiB in a run of one short row at once; larger batches fill the rest with what
+the C library keeps of freed memory (tests/recorded/processor-totals.csv)."""
 BITSANDBYTES = 44 * MIB
 """What bitsandbytes adds to a CPU worker that needs it, measured likewise."""
 
@@ -44,7 +42,8 @@ def cublas_bytes(device: Device) -> int:
 
 def slack_bytes(device: Device, moments: list[Moment], stack: Stack, facts: ModelFacts, *, can_grow: bool) -> int:
     """What the allocator holds at the peak beside tensors: the rest of segments, and of blocks too small for what
-    is asked for. On the CPU nothing is counted: what the C library keeps, much in large batches, is unknown.
+    is asked for. On the CPU nothing is counted: what the C library keeps of freed memory goes back to the system
+    when it is needed (core/worker/ceiling.py).
 
     For our own loop the shares are medians over rehearsals that were played through the allocator's rules
     (tests/recorded/allocator-slack.csv), not measurements. Where segments cannot grow, as on Windows, the smaller

@@ -59,11 +59,15 @@ class Gauge:
             if (peak := _kernel_peak()) > self._kernel_peak:
                 self._kernel_peak, self._unused = peak, max(0, _program_bytes() - PROGRAM_BYTES)
                 self.own_peak = max(self.own_peak, peak - self._unused)
-            self.own_now = self._process.memory_info().rss - self._unused
+            self.own_now = self.resident()
             if self._device.type == "mps":
                 self.own_now = max(self.own_now, torch.mps.driver_allocated_memory())
             self.own_peak = max(self.own_peak, self.own_now)
         self.now, self.peak = max(self.own_now, self._others_now), max(self.own_peak, self._others_peak)
+
+    def resident(self) -> int:
+        """The process's memory now, libraries as far as they are used, in bytes; asked of the system at once."""
+        return self._process.memory_info().rss - self._unused
 
     def count_others(self, now: int, peak: int) -> None:
         """What the largest of the other processes of the run takes: the larger of the two is told from here on."""

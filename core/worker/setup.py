@@ -35,6 +35,7 @@ from core.runs import Checkpoint, Run
 from core.sections import Full
 from core.worker import adapters, checkpoint, load, optimizer
 from core.worker.batches import Order
+from core.worker.ceiling import Ceiling
 from core.worker.checkpoint import Origin, Progress, Trained
 from core.worker.dataset import Dataset, make_dataset
 from core.worker.environment import settle, write_environment
@@ -63,6 +64,7 @@ class Setup:
     write: Write
     accelerator: Accelerator
     gauge: Gauge
+    ceiling: Ceiling
     tokenizer: Tokenizer
     data: Dataset
     order: Order
@@ -182,6 +184,7 @@ def set_up(run: Run, warn: Write, group: Group | None = None) -> Setup:
         shards=shards,
         accelerator=accelerator,
         gauge=gauge,
+        ceiling=Ceiling(where, gauge.resident, predicted.planned_bytes),
         tokenizer=tokenizer,
         data=data,
         order=order,

@@ -36,7 +36,7 @@ def train(
     Raises HoneError for what the user can mend; the checkpoints that are whole stay as they are.
     """
     setup = set_up(run, write, group)
-    with setup.gauge:
+    with setup.gauge, setup.ceiling:
         reason = steps(setup, is_told_to_stop)
         if group:
             group.dismiss(setup.gauge)
@@ -53,7 +53,7 @@ def follow(run: Run, write: Callable[[Event], None], group: Group) -> None:
     """
     setup = set_up(run, write, group)
     setup.model.train()
-    with setup.gauge:
+    with setup.gauge, setup.ceiling:
         while (word := group.call(setup.gauge)) != OVER:
             if word == PASS:
                 assert setup.shards

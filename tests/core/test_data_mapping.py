@@ -112,7 +112,7 @@ def test_a_verdict_is_read_and_needs_its_own_objective(tmp_path):
     assert [row.label for row in found[:3] if isinstance(row, Row)] == [True, False, True]
     assert isinstance(found[3], Problem) and "neither true nor false" in found[3].reason
     opened = rows_of(DataSection(source=source, mapping={"prompt": "q", "completion": "a", "label": "good"}))
-    with pytest.raises(HoneError, match=r"answers with a verdict .*no objective for these yet"):
+    with pytest.raises(HoneError, match=r"answers with a verdict .*these have no objective yet"):
         require_objective(opened, "sft")
 
 
