@@ -25,6 +25,8 @@ class Remedy(QObject):
         super().__init__()
         self._planner, self._draft, self._background = planner, draft, background
         self.found: Suggestion | None = None
+        self.is_in_vain = False
+        """Whether everything has been tried, and nothing makes the draft fit."""
         self._subject: tuple[object, ...] = ()
         self._ticket: Ticket | None = None
         self._settle = QTimer(self)
@@ -44,7 +46,7 @@ class Remedy(QObject):
         if self._ticket is not None:
             self._ticket.drop()
             self._ticket = None
-        self._found(None)
+        self._show(None)
         if plan is not None and plan.estimate.verdict != "fits":
             self._settle.start()
 
@@ -59,9 +61,9 @@ class Remedy(QObject):
 
             return remedy(config, facts, device, longest_row=longest, past=past)
 
-        self._ticket = self._background.run(self, look, self._found)
+        self._ticket = self._background.run(self, look, lambda found: self._show(found, is_in_vain=found is None))
 
-    def _found(self, found: Suggestion | None) -> None:
-        if found != self.found:
-            self.found = found
+    def _show(self, found: Suggestion | None, *, is_in_vain: bool = False) -> None:
+        if (found, is_in_vain) != (self.found, self.is_in_vain):
+            self.found, self.is_in_vain = found, is_in_vain
             self.changed.emit()

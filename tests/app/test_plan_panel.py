@@ -164,6 +164,17 @@ def test_where_no_single_change_helps_one_press_makes_it_fit(page, qtbot, make_l
     assert page._draft.config.optim.batch_size == 16, "one press is one step to undo"
 
 
+def test_where_nothing_makes_it_fit_the_plan_says_so(page, qtbot):
+    page._draft.choose_model("meta-llama/Llama-3.1-70B")
+    qtbot.waitUntil(lambda: page.remedy.is_in_vain, timeout=WAIT_MS)
+    assert page.plan._chips_title.text() == "WHAT HELPS, BUT NOT ENOUGH"
+    page._draft.choose_model("Qwen/Qwen3-0.6B")
+    qtbot.waitUntil(
+        lambda: page.planner.plan is not None and page.planner.plan.estimate.verdict == "fits", timeout=WAIT_MS
+    )
+    assert page.plan._chips_title.text() == "ROOM FOR MORE" and not page.remedy.is_in_vain
+
+
 def test_a_model_of_the_catalogue_is_planned_before_it_is_downloaded(page, qtbot):
     page._draft.choose_model("meta-llama/Llama-3.1-8B")
     qtbot.waitUntil(lambda: bool(page.model.error), timeout=WAIT_MS)

@@ -174,8 +174,10 @@ class PlanPanel(QFrame):
         set_tooltip(self.peak, f"The true peak is expected within ± {band}.")
         self._show_evidence(estimate)
         self.bar.show_picture(self._picture(estimate))
-        self._chips_title.setText("Room for more" if estimate.verdict == "fits" else "What to change")
         offered = [one for one in estimate.suggestions if one.saved_bytes]
+        is_in_vain = self._remedy.is_in_vain and all(one.verdict != "fits" for one in offered)
+        helps = "What helps, but not enough" if is_in_vain else "What to change"
+        self._chips_title.setText("Room for more" if estimate.verdict == "fits" else helps)
         if (several := self._remedy.found) is not None:
             offered = [replace(several, title="Make it fit", cost=several.title), *offered]
         self._show_suggestions(offered[:MOST_CHIPS])
