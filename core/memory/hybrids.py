@@ -22,7 +22,7 @@ from core.memory.rows import (
     without_debts,
 )
 from core.models.facts import ModelFacts
-from core.models.mixers import LINEAR
+from core.models.mixers import LINEAR, MIXTURE
 
 GRADIENTS, RECOMPUTE = "gradients", "recompute"
 """Parts of the estimate; the second is of backward passes alone."""
@@ -87,7 +87,8 @@ class Hybrid:
 
 def find_hybrid(facts: ModelFacts, mode: Mode, loss: Loss) -> Found | Hybrid:
     """The rows of a model, be its layers of one kind or of several; Llama's where a kind was not traced."""
-    kinds = tuple((kind, f"{facts.family}_{kind}") for kind, _ in facts.kinds)
+    built = MIXTURE if facts.shared_mlp else ""
+    kinds = tuple((kind, f"{facts.family}_{built}{kind}") for kind, _ in facts.kinds)
     if not kinds or not all(has_rows(name) for _, name in kinds):
         kind = {1: SINGLE, facts.num_heads: UNGROUPED}.get(facts.num_kv_heads, SEVERAL)
         own = f"{facts.family}_{kind}"

@@ -114,12 +114,14 @@ def worth_tracing(
             found += _adapters(replace(usual, base=base, upcast=True))
             found.append(replace(usual, base=base, upcast=True, dropout=True))
             found.append(replace(on_cpu, base=base, targets="attention", method="lora16"))
-        if drops and default != "eager":
-            found.append(replace(usual, attention="eager", drops=True))
         found.append(replace(usual, base="nf4", upcast=True, attention="eager"))
         in_bf16 = replace(on_cpu, bits=16)  # where autocast leaves norms in 16 bits, and a GPU's does not
         found += [in_bf16, replace(in_bf16, base="nf4"), replace(in_bf16, base="int8")]
         found += [replace(in_bf16, method="full"), replace(in_bf16, method="full", tied=True)]
+        if drops and default != "eager":  # which may keep what it dropped too, or nothing of it
+            for mode in (usual, on_cpu, in_bf16):
+                eager = replace(mode, attention="eager", drops=True)
+                found += [eager, *(replace(eager, method="full", tied=tied) for tied in (False, True))]
         thin = replace(in_bf16, method="lora16")
         found += [thin, replace(in_bf16, dropout=True), replace(thin, dropout=True)]
         found.append(replace(in_bf16, base="nf4", upcast=True))

@@ -9,6 +9,8 @@ from core.models.facts import ModelFacts
 WIDTHS = ("h", "q", "k", "f", "V", "r", "a", "H", "K", "D", "x", "1")
 """Hidden, all queries, all keys, MLP, vocabulary, rank, queries with keys and values, heads, key heads, one head,
 experts."""
+SHARED = ("Tm", "hm", "rm", "m1")
+"""Of an MLP beside experts, which is m wide."""
 TOKENS = ("T", "N", "C", "R")
 """Tokens of a batch, trained ones among them, those that go through the head together, and the rest at the end."""
 MIXED = ("u", "v", "w", "y", "z", "G", "g")
@@ -30,7 +32,7 @@ def products() -> tuple[str, ...]:
     vectors = [f"{width}1" for width in WIDTHS[:10]]
     mixed = [f"T{width}" for width in MIXED] + ["bpy", *PER_ROW, "ll", *(f"c{product}" for product in PER_ROW)]
     mixed += [f"{first}{second}" for first in "hr" for second in MIXED] + [f"{width}1" for width in (*MIXED, "d")]
-    return ("11", *per_token, *scores, *positions, *matrices, *vectors, *per_expert, *mixed)
+    return ("11", *per_token, *scores, *positions, *matrices, *vectors, *per_expert, *mixed, *SHARED)
 
 
 def values(facts: ModelFacts, *, rows: int, length: int, trained: int, chunk: int, rank: int) -> dict[str, int]:
@@ -41,7 +43,8 @@ def values(facts: ModelFacts, *, rows: int, length: int, trained: int, chunk: in
         "b": rows, "s": length, "Z": length + 1,
         "h": facts.hidden, "q": facts.query, "k": facts.key_value, "f": facts.mlp, "V": facts.vocab, "r": rank,
         "a": facts.query + 2 * facts.key_value, "H": facts.num_heads, "K": facts.num_kv_heads, "D": facts.head_dim,
-        "x": facts.num_experts, "E": facts.experts_per_token, "1": 1, **dict.fromkeys("uvwyzGgdSlcp", 0),
+        "x": facts.num_experts, "E": facts.experts_per_token, "m": facts.shared_mlp, "1": 1,
+        **dict.fromkeys("uvwyzGgdSlcp", 0),
     }  # fmt: skip
     if mixer := facts.mixer:
         letters |= {

@@ -79,6 +79,8 @@ class ModelFacts:
     """Norms, biases, routers, learned positions."""
     num_experts: int = 0
     experts_per_token: int = 0
+    shared_mlp: int = 0
+    """Width of the MLP beside experts, where a family tells the two apart; 0 elsewhere."""
     kinds: tuple[tuple[str, int], ...] = ()
     """The kinds of layers of a hybrid and how many there are of each; empty where all layers are alike."""
     mixer: Mixer | None = None
@@ -202,6 +204,7 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
         num_rest=layers.num_rest,
         num_experts=shape.num_experts,
         experts_per_token=shape.experts_per_token,
+        shared_mlp=shape.mlp if family and family.experts == "granite" and shape.num_experts else 0,
         kinds=layers.kinds,
         mixer=shape.mixer,
         drops_hidden=_drops(text, family, HIDDEN_DROPOUTS),

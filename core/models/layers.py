@@ -66,9 +66,7 @@ def layers_of(family: Family, shape: Shape, config: dict[str, Any], name: str) -
     num_dense = shape.num_layers if family.experts == "granite" else shape.num_layers - num_sparse
     num_mixed = num_linear(config, shape.num_layers, name) if shape.mixer and not family.is_parallel else 0
     num_attention = shape.num_layers - num_mixed
-    is_mixed = (
-        shape.mixer is not None and not family.is_parallel and not (family.experts == "granite" and num_sparse)
-    )
+    is_mixed = shape.mixer is not None and not family.is_parallel
     counts = ((LINEAR, num_mixed), (ATTENTION, num_attention)) if is_mixed else ()
     kinds = tuple((kind, count) for kind, count in counts if count)
     attention, attention_rest = _attention(family, shape, config, num_attention)

@@ -15,6 +15,8 @@ DELTA_CHUNK = 64
 """Tokens that the delta rule takes together; no config changes it."""
 LINEAR, ATTENTION = "linear", "attention"
 """The kinds of layers: those with a mixer, and those with attention."""
+MIXTURE = "mixture_"
+"""What stands before a kind of layers that have experts, in a family whose models may have none."""
 
 Whole = Callable[..., int]
 """Reads a whole number of a config: its key, a default, and the smallest that can be."""

@@ -41,7 +41,7 @@ BEYOND = (27, 41)
 def takes_chunks(family: str) -> bool:
     """Whether layers of a family, or of one kind of a hybrid's, go through a row chunk by chunk."""
     name, _, kind = family.partition(":")
-    return FAMILIES[name].mixer not in ("", "conv") and kind != ATTENTION
+    return FAMILIES[name].mixer not in ("", "conv") and not kind.endswith(ATTENTION)
 
 
 def trace_hybrid_row(family: str, mode: Mode, loss: Loss = "chunked") -> Row:

@@ -42,7 +42,7 @@ from core.memory.rows import (
 )
 from core.memory.symbols import PRODUCTS, values
 from core.models.families import FAMILIES
-from core.models.mixers import ATTENTION, LINEAR, Mixer
+from core.models.mixers import ATTENTION, LINEAR, MIXTURE, Mixer
 from core.worker.chunked_rows import takes_chunks, trace_chunked_row, trace_hybrid_row
 from core.worker.rows import NUM_STAGES, Loss, Peak, Row, UnsolvedError, trace_row
 from core.worker.toys import DROPPING, FALCONS, FUSED, ONE_HEADED, WINDOWED
@@ -86,7 +86,9 @@ def _traceable() -> list[str]:
     found += [f"falcon:{kind}" for kind in FALCONS]
     for name, family in FAMILIES.items():
         is_mixed = family.mixer and not family.is_parallel
-        found += [f"{name}:{kind}" for kind in (LINEAR, ATTENTION)] if is_mixed else [name]
+        built = ("", MIXTURE) if family.experts == "granite" else ("",)  # whose models may have no experts
+        kinds = [f"{name}:{one}{kind}" for one in built for kind in (LINEAR, ATTENTION)]
+        found += kinds if is_mixed else [name]
     return [name for name in found if name not in SAME_AS]
 
 
@@ -158,10 +160,11 @@ def trace_family(family: str, already: Written) -> Written:
     known = FAMILIES[name]
     trace = trace_chunked_row if takes_chunks(family) else trace_hybrid_row if known.mixer else trace_row
     is_mixed = bool(known.mixer and kind)
-    with_head = f"{name}:{ATTENTION}" if is_mixed else family  # all kinds of a hybrid are under one head
+    # All kinds of a hybrid are under one head.
+    with_head = family.replace(LINEAR, ATTENTION) if is_mixed else family
     trace_head = trace_hybrid_row if is_mixed else trace
     if known.mixer:
-        modes = hybrid_modes(has_attention=kind != LINEAR)
+        modes = hybrid_modes(has_attention=not kind.endswith(LINEAR))
     else:
         modes = worth_tracing(
             "sdpa" if known.sdpa else "eager",
@@ -266,7 +269,7 @@ def _along(vector: dict[tuple[str, str], Fraction], units: NDArray[np.float64]) 
 @functools.cache
 def _samples() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What every product is for models and batches as people have them, [products, samples], and layers."""
-    random_, mixers = random.Random(0), random.Random(1)
+    random_, mixers, shared = random.Random(0), random.Random(1), random.Random(2)
     drawn, layers = [], []
     for _ in range(NUM_SAMPLES):
         head_dim, heads = (
@@ -281,6 +284,7 @@ def _samples() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             num_experts=random_.choice((8, 32, 64, 128)), experts_per_token=random_.choice((1, 2, 4, 8)),
         )  # fmt: skip
         facts.mixer = _mixer(mixers)
+        facts.shared_mlp = round(facts.mlp * shared.choice((0.5, 1, 2, 4)))
         facts.num_kv_heads = max(1, heads // random_.choice((1, 1, 2, 4, 8)))
         facts.key_value = facts.num_kv_heads * head_dim
         length, rows = 2 ** random_.randrange(5, 16), 2 ** random_.randrange(0, 7)

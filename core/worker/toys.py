@@ -9,7 +9,7 @@ from core.memory.rows import SEVERAL, SINGLE, UNGROUPED
 from core.memory.symbols import values
 from core.models.facts import facts_from_config
 from core.models.families import FAMILIES
-from core.models.mixers import LINEAR
+from core.models.mixers import LINEAR, MIXTURE
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Toy:
     """Tokens that go through the head together."""
     experts: int
     experts_per_token: int
+    shared: int = 0
+    """Width of the MLP beside experts, where a family tells the two apart."""
     mixer_heads: int = 0
     mixer_groups: int = 0
     """Of heads that share keys."""
@@ -52,13 +54,14 @@ TOYS = (
 )  # fmt: skip
 HYBRID_TOYS = (
     Toy(hidden=96, heads=6, kv_heads=2, head_dim=24, mlp=208, vocab=1009, rank=7,
-        rows=4, length=37, trained=29, chunk=31, experts=5, experts_per_token=3,
+        rows=4, length=37, trained=29, chunk=31, experts=5, experts_per_token=2, shared=176,
         mixer_heads=8, mixer_groups=4, mixer_keys=10, mixer_values=16, expand=3, mixer_chunk=32),
     Toy(hidden=320, heads=10, kv_heads=5, head_dim=64, mlp=344, vocab=1361, rank=13,
-        rows=5, length=59, trained=43, chunk=61, experts=7, experts_per_token=2,
+        rows=5, length=59, trained=43, chunk=61, experts=7, experts_per_token=6, shared=456,
         mixer_heads=10, mixer_groups=2, mixer_keys=14, mixer_values=22, expand=2, mixer_chunk=72),
 )  # fmt: skip
-"""Rotary positions of some hybrids take a quarter of a head, which eight divides."""
+"""Rotary positions of some hybrids take a quarter of a head, which eight divides. A token's experts grow otherwise
+than keys do, and values of a state space, beside which they may stand."""
 DOUBLE_CHUNKS = (71, 127)
 """Tokens that go through the head together where the toys' trained ones make two chunks."""
 OWN_HEAD_DIM = {
@@ -100,7 +103,8 @@ def settings(
     drops: bool = False,
 ) -> dict[str, Any]:
     """The config.json of a toy. Of a hybrid with several kinds of layers, "lfm2:linear" names one, of which all
-    layers are; "phi3:ungrouped" has as many heads of keys as of queries, "gemma3_text:single" has one."""
+    layers are, and "granitemoehybrid:mixture_linear" the same with experts; "phi3:ungrouped" has as many heads of
+    keys as of queries, "gemma3_text:single" has one."""
     family, _, kind = family.partition(":")
     found: dict[str, Any] = {
         "model_type": family,
@@ -143,12 +147,15 @@ def settings(
 
 
 def _mixer_settings(family: str, toy: Toy, num_layers: int, kind: str) -> dict[str, Any]:
-    name = {"lfm2": "conv"}.get(family, "linear_attention") if kind == LINEAR else "full_attention"
+    name = {"lfm2": "conv"}.get(family, "linear_attention") if kind.endswith(LINEAR) else "full_attention"
     found: dict[str, Any] = {"layer_types": [name] * num_layers} if kind else {}
     if family == "bamba":
-        found = {"attn_layer_indices": [] if kind == LINEAR else list(range(num_layers))}
+        found = {"attn_layer_indices": [] if kind.endswith(LINEAR) else list(range(num_layers))}
     if family == "granitemoehybrid":
         found |= {"num_local_experts": 0, "shared_intermediate_size": toy.mlp}
+        if kind.startswith(MIXTURE):
+            found |= {"num_local_experts": toy.experts, "num_experts_per_tok": toy.experts_per_token,
+                      "shared_intermediate_size": toy.shared}  # fmt: skip
     if family == "lfm2":
         found["block_auto_adjust_ff_dim"] = False
     if FAMILIES[family].mixer == "mamba":

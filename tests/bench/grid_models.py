@@ -78,6 +78,13 @@ RARE: dict[str, dict[str, Any]] = {
                     "num_attention_heads": 16, "num_key_value_heads": 16, "intermediate_size": 5632,
                     "moe_intermediate_size": 1408, "shared_expert_intermediate_size": 5632, "num_experts": 60,
                     "num_experts_per_tok": 4, "vocab_size": 151936},
+    "granite-4.0-h-tiny": {
+        "model_type": "granitemoehybrid", "hidden_size": 1536, "num_hidden_layers": 8, "num_attention_heads": 12,
+        "num_key_value_heads": 4, "intermediate_size": 512, "shared_intermediate_size": 1024,
+        "num_local_experts": 64, "num_experts_per_tok": 6, "mamba_n_heads": 48, "mamba_d_state": 128,
+        "mamba_expand": 2, "vocab_size": 100352, "position_embedding_type": "nope", "tie_word_embeddings": True,
+        "layer_types": ["mamba", "attention"] * 4,
+    },
     "pythia-sequential": {"model_type": "gpt_neox", "hidden_size": 1024, "num_hidden_layers": 24,
                           "num_attention_heads": 16, "intermediate_size": 4096, "vocab_size": 50304,
                           "use_parallel_residual": False, "max_position_embeddings": 4096},

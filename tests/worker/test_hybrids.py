@@ -9,6 +9,8 @@ import pytest
 from core.config import RunConfig
 from core.hardware import Device
 from core.memory.estimate import Estimate, estimate
+from core.memory.hybrids import find_hybrid
+from core.memory.modes import Mode
 from core.memory.moments import MOMENTS
 from core.memory.rows import has_rows
 from core.models.facts import facts_from_config
@@ -36,6 +38,10 @@ MODELS: dict[str, dict[str, Any]] = {
     "granitemoehybrid": {**MAMBA, "hidden_size": 1024, "num_hidden_layers": 5, "intermediate_size": 4096,
                          "shared_intermediate_size": 4096, "num_local_experts": 0,
                          "layer_types": ["mamba", "mamba", "attention", "mamba", "mamba"]},
+    "granite, experts": {**MAMBA, "model_type": "granitemoehybrid", "hidden_size": 1024, "num_hidden_layers": 5,
+                         "intermediate_size": 384, "shared_intermediate_size": 1024, "num_local_experts": 16,
+                         "num_experts_per_tok": 4,
+                         "layer_types": ["mamba", "mamba", "attention", "mamba", "mamba"]},
     "bamba": {**MAMBA, "hidden_size": 768, "num_hidden_layers": 2, "intermediate_size": 2048,
               "attn_layer_indices": [1]},
 }  # fmt: skip
@@ -59,6 +65,10 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "granite": ("granitemoehybrid", "cuda", {"model.quantization": "nf4", "data.max_length": 1000}),
     "granite, kept": (
         "granitemoehybrid", "cpu", {"memory.activation_checkpointing": False, "model.quantization": "int8"},
+    ),
+    "granite, experts": ("granite, experts", "cuda", {"model.quantization": "nf4"}),
+    "granite, experts, kept": (
+        "granite, experts", "cuda", {"memory.activation_checkpointing": False, "model.quantization": "int8"},
     ),
     "granite, full": ("granitemoehybrid", "cuda", {"method.kind": "full", "memory.loss": "full"}),
 }  # fmt: skip
@@ -100,13 +110,12 @@ def test_a_hybrid_without_rows_is_capped_and_says_why_and_can_be_rehearsed() -> 
     assert done.num_layers == 2 and replay.peak(done.log).num_bytes > 50e6
 
 
-def test_experts_beside_state_spaces_were_not_traced() -> None:
-    facts = facts_from_config(
-        {"model_type": "granitemoehybrid", **MODELS["granitemoehybrid"], "num_local_experts": 4}
-    )
-    assert facts.num_expert and not facts.kinds
-    found = estimate(config_of({}), facts, DEVICES["cuda"], with_suggestions=False)
-    assert found.verdict == "tight" and not found.is_sure
+def test_experts_beside_state_spaces_have_rows_of_their_own() -> None:
+    facts = facts_from_config(MODELS["granite, experts"])
+    plain = facts_from_config({"model_type": "granitemoehybrid", **MODELS["granitemoehybrid"]})
+    assert facts.kinds == plain.kinds and facts.mlp == 384 and (facts.shared_mlp, plain.shared_mlp) == (1024, 0)
+    mode = Mode()
+    assert find_hybrid(facts, mode, "chunked") != find_hybrid(plain, mode, "chunked")
 
 
 def test_what_runs_without_attention_is_told() -> None:

@@ -53,13 +53,20 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a model that drops": ("gpt2", "cuda", KEPT),
     "a model that drops, on a CPU": ("gpt2", "cpu", {"model.quantization": "nf4"}),
     "a model that drops scores, on a CPU": ("granite", "cpu", KEPT),
+    "a model that drops scores, all of it, eager": (
+        "granite", "cuda", {"method.kind": "full", "model.attention": "eager"},
+    ),
+    "the same, on a CPU": (
+        "granite", "cpu", {"method.kind": "full", "model.attention": "eager", **KEPT},
+    ),
     "norms without weights": ("olmo", "cuda", {"model.quantization": "nf4"}),
     "several heads of keys": ("falcon", "cuda", {}),
 }  # fmt: skip
 
 
 def config_of(values: dict[str, Any]) -> RunConfig:
-    return RunConfig().with_values({"optim.batch_size": 2, "data.max_length": 512, **values})
+    usual = {"optim.batch_size": 2, "data.max_length": 512, **values}
+    return RunConfig().with_value("method.kind", usual.pop("method.kind", "lora")).with_values(usual)
 
 
 def estimated(model: dict[str, Any], device: str, values: dict[str, Any]) -> Estimate:
