@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from core.errors import HoneError
 from core.models.families import ALIASES, FAMILIES, FOURFOLD, Family
 from core.models.headers import Tensor, read_headers
 from core.models.layers import Linear, Shape, layers_of
+from core.models.licence import licence_of
 from core.models.mixers import Mixer, conv_mixer, delta_mixer, mamba_mixer
 
 MAX_CONFIG_BYTES = 10_000_000
@@ -137,7 +137,7 @@ def read_facts(folder: Path) -> ModelFacts:
         num_on_disk=0 if facts.quantized_on_disk else _num_on_disk(tensors),
         dtype_on_disk=_most_common_dtype(tensors) or _declared_dtype(config),
         has_chat_template=_has_chat_template(folder),
-        licence=_licence(folder),
+        licence=licence_of(folder),
     )
 
 
@@ -393,17 +393,6 @@ def _has_chat_template(folder: Path) -> bool:
         except (OSError, ValueError, AttributeError, RecursionError):
             continue
     return False
-
-
-def _licence(folder: Path) -> str:
-    try:
-        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
-            card = file.read(20_000)
-    except OSError:
-        return ""
-    front = re.match(r"---\s*\n(.*?)\n---", card, re.DOTALL)
-    stated = re.search(r"^licen[sc]e:\s*[\"']?([^\"'\n]+)", front[1], re.MULTILINE) if front else None
-    return stated[1].strip() if stated else ""
 
 
 def _bad(path: Path, what: str) -> HoneError:
