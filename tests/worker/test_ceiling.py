@@ -74,7 +74,7 @@ def test_runs_on_gpus_and_without_a_plan_are_left_alone(device: str, planned_byt
 
 
 def test_a_run_of_many_long_rows_takes_what_was_predicted(tmp_path: Path) -> None:
-    """Without the ceiling it took twice as much; how near it comes is for tests/bench/processor_totals.py to say, as
-    a busy machine is late to look."""
+    """Without the ceiling it took twice as much. How near it comes is for tests/bench/processor_totals.py to say,
+    since a busy machine is late to look."""
     predicted, measured = totals(Point(200, 32, is_checkpointed=True), "starter:storyteller", tmp_path, epochs=2)
     assert measured == pytest.approx(predicted, rel=0.2)
