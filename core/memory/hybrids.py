@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from core.memory.modes import Mode
@@ -22,7 +23,7 @@ from core.memory.rows import (
     without_debts,
 )
 from core.models.facts import ModelFacts
-from core.models.mixers import LINEAR, MIXTURE
+from core.models.mixers import ATTENTION, LINEAR, MIXTURE
 
 GRADIENTS, RECOMPUTE = "gradients", "recompute"
 """Parts of the estimate; the second is of backward passes alone."""
@@ -51,8 +52,10 @@ class Hybrid:
     kinds: Kinds
     mode: Mode
     loss: Loss
+    first: str
+    """The kind of the first layer that keeps anything: before its adapters no gradient goes back."""
     counts: dict[str, int]
-    """Layers of each kind."""
+    """Layers of each kind that keep anything."""
     is_own_family: bool = True
 
     @property
@@ -73,7 +76,7 @@ class Hybrid:
             ])  # fmt: skip
 
         found: Parts = {}
-        sums = _sums(self.kinds, self.mode, self.loss, section, moment)
+        sums = _sums(self.kinds, self.first, self.mode, self.loss, section, moment)
         for term in max(sums, key=num_bytes, default=()):
             layers = self.counts[term.kind]
             largest = max(term.peaks, key=lambda peak: peak.num_bytes(units, layers))
@@ -93,29 +96,41 @@ def find_hybrid(facts: ModelFacts, mode: Mode, loss: Loss) -> Found | Hybrid:
         kind = {1: SINGLE, facts.num_heads: UNGROUPED}.get(facts.num_kv_heads, SEVERAL)
         own = f"{facts.family}_{kind}"
         return find_rows(own if has_rows(own) else facts.family, mode, loss)
-    return Hybrid(kinds, mode, loss, dict(facts.kinds))
+    counts = dict(facts.kinds)
+    first = LINEAR if facts.num_first else kinds[-1][0]
+    if facts.num_first and _of_kind(LINEAR, mode).targets == "elsewhere":
+        first = ATTENTION
+        if not mode.checkpointing:  # where PEFT sees to it that a gradient goes back to the first layer
+            counts[LINEAR] -= facts.num_first
+    return Hybrid(kinds, mode, loss, first, counts)
 
 
 def _find(kind: str, name: str, mode: Mode, loss: Loss) -> Found:
-    """The rows of a kind, asked for what of the mode makes a difference to it."""
-    if kind == LINEAR:
-        return find_rows(name, replace(mode, attention="sdpa", windowed=False, packed=False), loss)
-    return find_rows(name, replace(mode, aligned=False), loss)
+    return find_rows(name, _of_kind(kind, mode), loss)
+
+
+def _of_kind(kind: str, mode: Mode) -> Mode:
+    """What of the mode makes a difference to a kind of layers."""
+    if kind == ATTENTION:
+        return replace(mode, aligned=False)
+    mode = replace(mode, attention="sdpa", windowed=False, packed=False)
+    if mode.targets in ("values", "attention"):
+        return replace(mode, targets="elsewhere", method="lora32", dropout=False)
+    return mode
 
 
 @functools.lru_cache(maxsize=256)
-def _sums(kinds: Kinds, mode: Mode, loss: Loss, section: Section, moment: Moment) -> tuple[Sum, ...]:
+def _sums(kinds: Kinds, first: str, mode: Mode, loss: Loss, section: Section, moment: Moment) -> tuple[Sum, ...]:
     """What may be the peak of a moment: each kind's peaks, with what layers of the other kinds hold then."""
     found = {kind: _find(kind, name, mode, loss) for kind, name in kinds}
     sums: list[Sum] = []
+    if moment == "loss":
+        for stage, peaks in enumerate(found[first].heads[section]):
+            standing = _standing(found, first, section, stage)
+            sums += [(Term((peak,), first), *standing) for peak in peaks]
+        return tuple(sums)
     for kind, own in found.items():
         others = [other for other in found if other != kind]
-        if moment == "loss":
-            for stage, peaks in enumerate(own.heads[section]):
-                standing = [Term((_of_layers(_stash(found[other], section, stage)),), other) for other in others]
-                standing.append(Term((_stash(own, section, stage),), kind))
-                sums += [(Term((peak,), kind), *standing) for peak in peaks]
-            continue
         for place, peaks in enumerate(own.sections[section].layers):
             changes = [
                 Term(row.layers[place] or (NOTHING,), kind, sign)
@@ -123,17 +138,40 @@ def _sums(kinds: Kinds, mode: Mode, loss: Loss, section: Section, moment: Moment
             ]  # fmt: skip
             for peak in peaks:
                 standing = [Term((_held(peak, found[other], section),), other) for other in others]
+                if kind != first and _is_among(peak):
+                    for one, sign in ((first, 1), (kind, -1)):
+                        stash = _stash(found[one], section, -1 if _goes_back(peak) else 0)
+                        standing.append(Term((_beside_layers(stash),), one, sign))
                 sums.append((Term((peak,), kind), *changes, *standing))
     return tuple(sums)
+
+
+def _standing(found: dict[str, Found], first: str, section: Section, stage: int) -> Sum:
+    """What layers of all kinds hold while the head is at a stage."""
+    return tuple([
+        Term((stash if kind == first else _of_layers(stash),), kind)
+        for kind, own in found.items()
+        for stash in [_stash(own, section, stage)]
+    ])  # fmt: skip
 
 
 def _held(peak: Peak, other: Found, section: Section) -> Peak:
     """What the layers of another kind hold at a peak: their stash, where layers of the peak's own kind hold one.
     Otherwise none of them has begun, or all have gone back and left their gradients."""
-    goes_back = any(part == RECOMPUTE for part, *_ in peak.terms)
-    if any(per_layer for part, _, _, per_layer in peak.terms if part != GRADIENTS):
-        return _of_layers(_stash(other, section, -1 if goes_back else 0))
-    return _of_layers(_stash(other, "again", -1), only=GRADIENTS) if goes_back or section == "again" else NOTHING
+    if _is_among(peak):
+        return _of_layers(_stash(other, section, -1 if _goes_back(peak) else 0))
+    if _goes_back(peak) or section == "again":
+        return _of_layers(_stash(other, "again", -1), only=GRADIENTS)
+    return NOTHING
+
+
+def _is_among(peak: Peak) -> bool:
+    """Whether other layers of its kind hold their stash at a peak."""
+    return any(per_layer for part, _, _, per_layer in peak.terms if part != GRADIENTS)
+
+
+def _goes_back(peak: Peak) -> bool:
+    return any(part == RECOMPUTE for part, *_ in peak.terms)
 
 
 def _stash(found: Found, section: Section, stage: int) -> Peak:
@@ -143,15 +181,19 @@ def _stash(found: Found, section: Section, stage: int) -> Peak:
         for part, name, fixed, per_layer in row.stash[stage].terms:
             before = amounts.get((part, name), (0.0, 0.0))
             amounts[part, name] = before[0] + sign * fixed, before[1] + sign * per_layer
-    terms = tuple((*key, *amount) for key, amount in amounts.items() if any(amount))
-    return Peak(terms, tuple((name, fixed, per_layer) for _, name, fixed, per_layer in terms))
+    return _made_of((*key, *amount) for key, amount in amounts.items())
 
 
 def _of_layers(peak: Peak, only: str = "") -> Peak:
     """What is there for each layer."""
-    terms = tuple(
-        (part, name, 0.0, per_layer)
-        for part, name, _, per_layer in peak.terms
-        if per_layer and (not only or part == only)
-    )
-    return Peak(terms, tuple((name, fixed, per_layer) for _, name, fixed, per_layer in terms))
+    return _made_of((part, name, 0.0, per_layer) for part, name, _, per_layer in peak.terms if only in ("", part))
+
+
+def _beside_layers(peak: Peak) -> Peak:
+    """What is there once: what the first layer keeps more than others, or less."""
+    return _made_of((part, name, fixed, 0.0) for part, name, fixed, _ in peak.terms)
+
+
+def _made_of(terms: Iterable[tuple[str, str, float, float]]) -> Peak:
+    kept = tuple(term for term in terms if term[2] or term[3])
+    return Peak(kept, tuple((name, fixed, per_layer) for _, name, fixed, per_layer in kept))

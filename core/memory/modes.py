@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Targets = Literal["all", "attention", "values", "mlp"]
-"""The layers with adapters: all, those of attention, of these only what makes queries and values (PEFT's choice
-where nothing is said), or those of the MLP."""
+Targets = Literal["all", "attention", "values", "mlp", "elsewhere"]
+"""The matrices with adapters: all, those of attention, of these only what makes queries and values (PEFT's choice
+where nothing is said), those of the MLP, or none in this kind of a hybrid's layers."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,19 @@ def worth_tracing(
     """The modes that are traced for a family whose usual attention is `default`. The experts of a mixture get no
     adapters, so there are none on its MLP alone."""
     found: list[Mode] = []
+    choices: list[Targets] = ["values"] if is_mixture else ["values", "mlp"]
     for checkpointing in (True, False):
         usual = Mode(checkpointing=checkpointing, attention=default)
         on_cpu = replace(usual, device="cpu", bits=32)
-        for mode in (usual, on_cpu):
-            found += [mode, replace(mode, base="nf4"), replace(mode, base="int8")]
+        in_bf16 = replace(on_cpu, bits=16)  # where autocast leaves norms in 16 bits, and a GPU's does not
+        for mode in (usual, on_cpu, in_bf16):
+            found += [*_settings(mode), replace(mode, base="nf4"), replace(mode, base="int8")]
             found += [replace(mode, method="full"), replace(mode, method="full", tied=True)]
-            found += _adapters(mode)[1:]
-            found += [replace(one, dropout=True) for one in _adapters(mode)]
+            for targets in choices:
+                few = replace(mode, targets=targets)
+                found += [*_settings(few), replace(few, base="nf4")]
+        for mode in (usual, on_cpu):
+            found += _settings(replace(mode, targets="attention"))
             found.append(replace(mode, packed=True))
             if drops:
                 found += [replace(mode, base=base, drops=True) for base in ("none", "nf4", "int8")]
@@ -109,59 +114,53 @@ def worth_tracing(
             if is_windowed:
                 found += [replace(mode, windowed=True), replace(mode, windowed=True, packed=True)]
         for base in ("nf4", "int8"):  # whose products differ with each of an adapter's settings
-            for mode in _adapters(replace(usual, base=base)):
-                found += [mode, replace(mode, dropout=True)]
-            found += _adapters(replace(usual, base=base, upcast=True))
-            found.append(replace(usual, base=base, upcast=True, dropout=True))
+            upcast = replace(usual, base=base, upcast=True)
+            for mode in (replace(usual, base=base), upcast):
+                found += [*_settings(mode), *_settings(replace(mode, targets="attention"))]
             found.append(replace(on_cpu, base=base, targets="attention", method="lora16"))
+        found.append(replace(usual, base="nf4", targets="values", dropout=True))
+        for targets in choices:
+            found += _settings(replace(usual, base="nf4", upcast=True, targets=targets))[::2]
         found.append(replace(usual, base="nf4", upcast=True, attention="eager"))
-        in_bf16 = replace(on_cpu, bits=16)  # where autocast leaves norms in 16 bits, and a GPU's does not
-        found += [in_bf16, replace(in_bf16, base="nf4"), replace(in_bf16, base="int8")]
-        found += [replace(in_bf16, method="full"), replace(in_bf16, method="full", tied=True)]
+        found.append(replace(in_bf16, base="nf4", upcast=True))
         if drops and default != "eager":  # which may keep what it dropped too, or nothing of it
             for mode in (usual, on_cpu, in_bf16):
                 eager = replace(mode, attention="eager", drops=True)
                 found += [eager, *(replace(eager, method="full", tied=tied) for tied in (False, True))]
-        thin = replace(in_bf16, method="lora16")
-        found += [thin, replace(in_bf16, dropout=True), replace(thin, dropout=True)]
-        found.append(replace(in_bf16, base="nf4", upcast=True))
-        for mode in (usual, replace(usual, base="nf4"), on_cpu):
-            few = replace(mode, targets="values")
-            found += [few, replace(few, dropout=True)]
-            found += [] if is_mixture else [replace(mode, targets="mlp")]
-        found.append(replace(in_bf16, targets="values", dropout=True))
-        thin = replace(usual, targets="values", method="lora16")  # which share what they are given, if none drops
-        found += [thin, replace(thin, dropout=True)]
-        if not is_mixture:
-            mlp = replace(usual, targets="mlp")
-            found += [replace(mlp, method="lora16"), replace(mlp, dropout=True)]
-            found += [replace(mode, targets="mlp", dropout=True) for mode in (on_cpu, in_bf16)]
-        for mode in _adapters(replace(usual, base="nf4", upcast=True))[::2]:
-            found.append(replace(mode, targets="values"))
-            found += [] if is_mixture else [replace(mode, targets="mlp")]
     return list(dict.fromkeys(found))
 
 
-def _adapters(mode: Mode) -> list[Mode]:
-    """The mode, and it with adapters on attention alone, in 16 bits, and both."""
-    narrow, thin = replace(mode, targets="attention"), replace(mode, method="lora16")
-    return [mode, narrow, thin, replace(narrow, method="lora16")]
-
-
-def hybrid_modes(*, has_attention: bool) -> list[Mode]:
-    """The modes that are traced for a kind of a hybrid's layers."""
+def hybrid_modes(*, is_linear: bool, is_mixture: bool = False) -> list[Mode]:
+    """The modes that are traced for a kind of a hybrid's layers: those without attention, or those with it."""
     found: list[Mode] = []
+    attention: list[Targets] = [] if is_linear else ["values", "attention"]
+    choices: list[Targets] = attention if is_mixture else [*attention, "mlp"]
     for checkpointing in (True, False):
         usual = Mode(checkpointing=checkpointing)
         on_cpu = replace(usual, device="cpu", bits=32)
-        for mode in (usual, on_cpu, replace(on_cpu, bits=16)):
-            found += [mode, replace(mode, base="nf4"), replace(mode, base="int8")]
-        for mode in (usual, on_cpu):
+        in_bf16 = replace(on_cpu, bits=16)
+        for mode in (usual, on_cpu, in_bf16):
+            for base in ("none", "nf4", "int8"):
+                one = replace(mode, base=base)
+                found += _settings(one)
+                found += [replace(one, targets="elsewhere")] if is_linear else []
+                for targets in choices:
+                    few = _settings(replace(one, targets=targets))
+                    found += few if base != "int8" else few[:1]
             full = replace(mode, method="full")
-            found += [full, replace(full, tied=True), replace(mode, dropout=True)]
-        found += [replace(usual, base="nf4", dropout=True), replace(usual, base="nf4", upcast=True)]
-        found.append(replace(usual, method="lora16"))
-        if has_attention:
+            found += [full, replace(full, tied=True)]
+        for base in ("nf4", "int8"):
+            found += _settings(replace(usual, base=base, upcast=True))[:3]
+        found.append(replace(in_bf16, base="nf4", upcast=True))
+        if is_linear:
+            found.append(replace(usual, base="nf4", upcast=True, targets="elsewhere"))
+        else:
             for one in (usual, replace(usual, base="nf4"), on_cpu):
                 found += [replace(one, attention="eager"), replace(one, packed=True)]
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _settings(mode: Mode) -> list[Mode]:
+    """The mode, and it with dropout, with adapters in 16 bits, and both."""
+    thin = replace(mode, method="lora16")
+    return [mode, replace(mode, dropout=True), thin, replace(thin, dropout=True)]

@@ -83,6 +83,8 @@ class ModelFacts:
     """Width of the MLP beside experts, where a family tells the two apart; 0 elsewhere."""
     kinds: tuple[tuple[str, int], ...] = ()
     """The kinds of layers of a hybrid and how many there are of each; empty where all layers are alike."""
+    num_first: int = 0
+    """Layers with a mixer that come before the first with attention."""
     mixer: Mixer | None = None
     """What some layers of a hybrid have in the place of attention."""
     drops_hidden: bool = False
@@ -206,6 +208,7 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
         experts_per_token=shape.experts_per_token,
         shared_mlp=shape.mlp if family and family.experts == "granite" and shape.num_experts else 0,
         kinds=layers.kinds,
+        num_first=layers.num_first,
         mixer=shape.mixer,
         drops_hidden=_drops(text, family, HIDDEN_DROPOUTS),
         drops_scores=_drops(text, family, SCORE_DROPOUTS),

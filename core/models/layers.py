@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.models.families import Family, is_set
-from core.models.mixers import ATTENTION, LINEAR, Mixer, num_linear
+from core.models.mixers import ATTENTION, LINEAR, Mixer, mixed_layers
 
 SHARED = "shared_expert_intermediate_size"
 
@@ -56,6 +56,8 @@ class Layers:
     num_rest: int
     kinds: tuple[tuple[str, int], ...] = ()
     """The kinds of layers of a hybrid and how many there are of each; empty where all layers are alike."""
+    num_first: int = 0
+    """Layers with a mixer that come before the first with attention."""
 
 
 def layers_of(family: Family, shape: Shape, config: dict[str, Any], name: str) -> Layers:
@@ -64,11 +66,13 @@ def layers_of(family: Family, shape: Shape, config: dict[str, Any], name: str) -
     is_sparse = [_is_sparse(family, index, config, shape) for index in range(shape.num_layers)]
     num_sparse = sum(is_sparse)
     num_dense = shape.num_layers if family.experts == "granite" else shape.num_layers - num_sparse
-    num_mixed = num_linear(config, shape.num_layers, name) if shape.mixer and not family.is_parallel else 0
-    num_attention = shape.num_layers - num_mixed
     is_mixed = shape.mixer is not None and not family.is_parallel
+    mixed = mixed_layers(config, shape.num_layers, name) if is_mixed else []
+    num_mixed = sum(mixed)
+    num_attention = shape.num_layers - num_mixed
     counts = ((LINEAR, num_mixed), (ATTENTION, num_attention)) if is_mixed else ()
     kinds = tuple((kind, count) for kind, count in counts if count)
+    num_first = mixed.index(False) if num_mixed and num_attention else 0
     attention, attention_rest = _attention(family, shape, config, num_attention)
     mlp, mlp_rest = _mlp(family, shape, config, shape.mlp, num_dense)
     linears = [*attention, *mlp]
@@ -86,7 +90,7 @@ def layers_of(family: Family, shape: Shape, config: dict[str, Any], name: str) -
         rest += shape.vocab
     expert, router_rest, shared = _experts(family, shape, config, num_sparse)
     every = (replace(linear, is_adaptable=linear.name not in family.unadapted) for linear in linears + shared)
-    return Layers(tuple(every), expert, rest + num_sparse * router_rest, kinds)
+    return Layers(tuple(every), expert, rest + num_sparse * router_rest, kinds, num_first)
 
 
 def _attention(family: Family, shape: Shape, config: dict[str, Any], count: int) -> tuple[list[Linear], int]:

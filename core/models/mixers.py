@@ -84,23 +84,25 @@ def mamba_mixer(whole: Whole, hidden: int, name: str) -> Mixer:
     )  # fmt: skip
 
 
-def num_linear(config: dict[str, Any], num_layers: int, name: str) -> int:
-    """How many layers have a mixer and no attention. Raises HoneError for a list of layers that is none."""
+def mixed_layers(config: dict[str, Any], num_layers: int, name: str) -> list[bool]:
+    """Of each layer, whether it has a mixer and no attention. Raises HoneError for a list of layers that is
+    none."""
     types = config.get("layer_types") or config.get("layers_block_type")
     if types is not None:
         if not isinstance(types, list) or len(types) != num_layers or not all(type(one) is str for one in types):
             raise HoneError(f"The config.json of {name} gives layer_types as something else than a name for each "
                             "of its layers; download the model again.", path="model.source")  # fmt: skip
-        return sum("attention" not in one or "linear" in one for one in types)
+        return ["attention" not in one or "linear" in one for one in types]
     attention = config.get("full_attn_idxs" if config.get("model_type") == "lfm2" else "attn_layer_indices")
     if config.get("model_type") in ("lfm2", "bamba"):
         if attention is None:
-            return 0 if config["model_type"] == "lfm2" else num_layers
+            return [config["model_type"] == "bamba"] * num_layers
         if not isinstance(attention, list) or not all(type(index) is int for index in attention):
             raise HoneError(f"The config.json of {name} gives its layers with attention as something else than a "
                             "list of numbers; download the model again.", path="model.source")  # fmt: skip
-        return num_layers - len(set(attention) & set(range(num_layers)))
+        return [index not in attention for index in range(num_layers)]
     if config.get("model_type") == "granitemoehybrid":
-        return num_layers
+        return [True] * num_layers
     step = config.get("full_attention_interval") or 4
-    return num_layers - num_layers // step if type(step) is int and step > 0 else num_layers
+    every = step if type(step) is int and step > 0 else num_layers + 1
+    return [(index + 1) % every > 0 for index in range(num_layers)]

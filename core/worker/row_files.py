@@ -61,6 +61,7 @@ NEAR = 0.99
 NUM_SAMPLES = 500
 
 Written = dict[str, Any]
+NOTHING: Written = {"rows": {}, "heads": {}}
 
 
 def main(arguments: list[str]) -> int:
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> int:
     families = [family for family in arguments if family != MISSING] or [STOCK, *_traceable()]
     for family in families:
         path = places.RESOURCES / "activations" / f"{family.replace(':', '_')}.json"
-        known = _known(path) if MISSING in arguments else {}
+        known = _known(path) if MISSING in arguments else NOTHING
         written = trace_stock() if family == STOCK else trace_family(family, known)
         text = text_of(written)
         durable.write_file(path, text + "\n")
@@ -135,7 +136,7 @@ def trace_stock() -> Written:
 def _known(path: Path) -> Written:
     """What a file holds, as it was traced; nothing when other libraries were, or there is no file."""
     file = read_file(path) if path.is_file() else {}
-    return as_traced(file) if file.get("versions") == _versions() else {}
+    return as_traced(file) if file.get("versions") == _versions() else NOTHING
 
 
 def as_traced(file: Written) -> Written:
@@ -154,8 +155,8 @@ def as_traced(file: Written) -> Written:
 def trace_family(family: str, already: Written) -> Written:
     """Everything that is kept about a family, or about one kind of a hybrid's layers. A mode it does not have is
     left out, and one that is known already is not traced."""
-    rows: Written = dict(already.get("rows", {}))
-    heads: Written = dict(already.get("heads", {}))
+    rows: Written = {}
+    heads: Written = {}
     name, _, kind = family.partition(":")
     known = FAMILIES[name]
     trace = trace_chunked_row if takes_chunks(family) else trace_hybrid_row if known.mixer else trace_row
@@ -164,7 +165,8 @@ def trace_family(family: str, already: Written) -> Written:
     with_head = family.replace(LINEAR, ATTENTION) if is_mixed else family
     trace_head = trace_hybrid_row if is_mixed else trace
     if known.mixer:
-        modes = hybrid_modes(has_attention=not kind.endswith(LINEAR))
+        is_mixture = known.experts not in ("", "granite")  # whose MLP beside experts gets adapters
+        modes = hybrid_modes(is_linear=kind.endswith(LINEAR), is_mixture=is_mixture)
     else:
         modes = worth_tracing(
             "sdpa" if known.sdpa else "eager",
@@ -177,13 +179,20 @@ def trace_family(family: str, already: Written) -> Written:
         gc.freeze()  # each rehearsal begins with a collection, which need not look at what stands
         try:
             traced = None
-            if mode.name not in rows:
+            row = already["rows"].get(mode.name)
+            if row is None:
                 traced = trace(family, mode)
-                rows[mode.name] = write_row(traced)
+                row = write_row(traced)
+            rows[mode.name] = row
             for loss in TRAINED_LOSSES if mode.method == "full" else LOSSES:
-                if (head := f"{mode.head} {loss}") not in heads:
-                    of_head = traced if traced and loss == "chunked" else trace_head(with_head, mode, loss)
-                    heads[head] = write_head(of_head)
+                head = f"{mode.head} {loss}"
+                if head in heads:
+                    continue
+                of_head = already["heads"].get(head)
+                if of_head is None:
+                    in_row = traced if loss == "chunked" else None
+                    of_head = write_head(in_row or trace_head(with_head, mode, loss))
+                heads[head] = of_head
         except UnsolvedError as error:
             sys.stderr.write(f"{family} {mode.name}: {error}\n")
     return {"versions": _versions(), "rows": rows, "heads": heads}

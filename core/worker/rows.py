@@ -26,7 +26,7 @@ from core.worker.phases import ATTENDED, ATTENTION_BACK, HEAD, RETURNED
 from core.worker.rehearse import EVALUATION, STEP, TRAINING, Rehearsed, rehearse
 from core.worker.replay import part_of
 from core.worker.storages import StorageLog
-from core.worker.toys import DOUBLE_CHUNKS, TOYS, Toy, settings, symbols
+from core.worker.toys import DOUBLE_CHUNKS, FIRST_ALONE, TOYS, Toy, settings, symbols
 
 STANDING = ("weights", "constants", "adapter", "optimizer")
 """Parts that stand the whole time and are counted by arithmetic of their own."""
@@ -182,7 +182,8 @@ def config_of(mode: Mode, loss: Loss, family: str) -> tuple[RunConfig, Device]:
     else:
         values["memory.adapter_dtype"] = "bf16" if mode.method == "lora16" else "fp32"
         values["method.dropout"] = 0.1 if mode.dropout else 0.0
-        values["method.targets"] = names_of(known, mode.targets)
+        is_first = mode.targets == "elsewhere"
+        values["method.targets"] = (FIRST_ALONE[known.mixer],) if is_first else names_of(known, mode.targets)
     return RunConfig().with_values(values), CUDA if mode.device == "cuda" else CPU
 
 

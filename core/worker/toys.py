@@ -89,6 +89,14 @@ DROPPING: dict[str, dict[str, float]] = {
     "granite": {"attention_dropout": 0.1},
 }
 """Families with models that drop some of what they compute, as published ones do."""
+FIRST_ALONE = {
+    "conv": "layers.0.conv.in_proj",
+    "delta": "layers.0.linear_attn.in_proj_qkvz",
+    "delta_split": "layers.0.linear_attn.in_proj_qkv",
+    "mamba": "layers.0.mamba.in_proj",
+}
+"""By mixer, a matrix of the first layer. With the only adapter there, all other layers have none and still pass
+gradients back, as those of a model do whose adapters are elsewhere."""
 WINDOWED = {"mistral": 16, "phi3": 16, "gemma2": 16, "gemma3_text": 16, "olmo3": 16, "starcoder2": 16}
 """Families whose layers may look back only so far, and a length that the toys' rows exceed."""
 

@@ -143,6 +143,7 @@ def points_anywhere(seed: int, each: int, only: str = "") -> Iterator[Point]:
     makes the estimate less sure than usual, and adapters are on layers for which it claims to be exact."""
     for name, settings in {**models(), **RARE}.items():
         random_ = random.Random(f"{seed} {name} anywhere")
+        few = (3, 4, 5) if facts_from_config(settings).kinds else (2, 2, 3)
         for _ in range(each if only in name else 0):
             point = None
             while (
@@ -151,7 +152,7 @@ def points_anywhere(seed: int, each: int, only: str = "") -> Iterator[Point]:
                     point.config, facts_from_config(point.settings), point.device, with_suggestions=False
                 ).is_sure
             ):
-                point = _drawn_anywhere(random_, name, shallow(settings, random_.choice((2, 2, 3))))
+                point = _drawn_anywhere(random_, name, shallow(settings, random_.choice(few)))
             yield point
 
 

@@ -85,6 +85,46 @@ RARE: dict[str, dict[str, Any]] = {
         "mamba_expand": 2, "vocab_size": 100352, "position_embedding_type": "nope", "tie_word_embeddings": True,
         "layer_types": ["mamba", "attention"] * 4,
     },
+    "granite-4.0-h-micro": {
+        "model_type": "granitemoehybrid", "hidden_size": 2048, "num_hidden_layers": 40, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "intermediate_size": 8192, "shared_intermediate_size": 8192,
+        "num_local_experts": 0, "mamba_n_heads": 64, "mamba_d_state": 128, "mamba_expand": 2,
+        "vocab_size": 100352, "position_embedding_type": "nope", "tie_word_embeddings": True,
+        "layer_types": ["mamba", "mamba", "attention", "mamba"] * 10,
+    },
+    "lfm2-1.2b": {
+        "model_type": "lfm2", "hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "intermediate_size": 12288, "vocab_size": 65536,
+        "layer_types": ["conv", "conv", "full_attention", "conv"] * 4,
+    },
+    "qwen3.5-27b": {
+        "model_type": "qwen3_5_text", "hidden_size": 5120, "num_hidden_layers": 64, "num_attention_heads": 24,
+        "num_key_value_heads": 4, "head_dim": 256, "intermediate_size": 17408, "vocab_size": 248320,
+        "linear_num_key_heads": 16, "linear_num_value_heads": 48, "linear_key_head_dim": 128,
+        "linear_value_head_dim": 128, "tie_word_embeddings": False,
+        "layer_types": ["linear_attention", "linear_attention", "full_attention", "linear_attention"] * 16,
+    },
+    "qwen3.5-ungrouped": {
+        "model_type": "qwen3_5_text", "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 8,
+        "num_key_value_heads": 2, "head_dim": 256, "intermediate_size": 3584, "vocab_size": 248320,
+        "linear_num_key_heads": 16, "linear_num_value_heads": 16, "linear_key_head_dim": 128,
+        "linear_value_head_dim": 128, "tie_word_embeddings": True,
+        "layer_types": ["linear_attention", "linear_attention", "full_attention", "linear_attention"] * 6,
+    },
+    "qwen3-next-80b": {
+        "model_type": "qwen3_next", "hidden_size": 2048, "num_hidden_layers": 48, "num_attention_heads": 16,
+        "num_key_value_heads": 2, "head_dim": 256, "intermediate_size": 5120, "num_experts": 512,
+        "num_experts_per_tok": 10, "moe_intermediate_size": 512, "shared_expert_intermediate_size": 512,
+        "linear_num_key_heads": 16, "linear_num_value_heads": 32, "linear_key_head_dim": 128,
+        "linear_value_head_dim": 128, "vocab_size": 151936,
+        "layer_types": ["linear_attention", "linear_attention", "full_attention", "linear_attention"] * 12,
+    },
+    "falcon-h1-0.5b": {
+        "model_type": "falcon_h1", "hidden_size": 1024, "num_hidden_layers": 36, "num_attention_heads": 8,
+        "num_key_value_heads": 2, "head_dim": 64, "intermediate_size": 2048, "mamba_d_ssm": 1536,
+        "mamba_n_heads": 24, "mamba_d_state": 128, "mamba_n_groups": 1, "mamba_chunk_size": 128,
+        "vocab_size": 32784,
+    },
     "pythia-sequential": {"model_type": "gpt_neox", "hidden_size": 1024, "num_hidden_layers": 24,
                           "num_attention_heads": 16, "intermediate_size": 4096, "vocab_size": 50304,
                           "use_parallel_residual": False, "max_position_embeddings": 4096},
@@ -92,7 +132,8 @@ RARE: dict[str, dict[str, Any]] = {
                      "num_attention_heads": 16, "num_key_value_heads": 16, "intermediate_size": 5632,
                      "vocab_size": 64000, "attention_bias": True, "mlp_bias": True},
 }  # fmt: skip
-"""Kinds that few people train, and models that drop some of what they compute, as published ones do."""
+"""Kinds that few people train, hybrids, in which each kind of layers comes after few others, and models that drop
+some of what they compute, as published ones do."""
 
 
 def models() -> dict[str, dict[str, Any]]:

@@ -72,7 +72,7 @@ def measure(folder: Path, num_steps: int, shape: str, threads: int) -> dict[str,
     })  # fmt: skip
     run = RunStore(folder / "runs").create(config, "bench")
     setup = set_up(run, Journal(run.events_file).write)
-    with setup.gauge:
+    with setup.gauge, setup.ceiling:
         arms = {
             "ours": lambda: ours(setup, per_block),
             "bare": bare(setup, per_block),

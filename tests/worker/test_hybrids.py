@@ -59,6 +59,22 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "qwen3.5, packed": ("qwen3_5_text", "cuda", {"data.packing": True}),
     "qwen3.5, bf16": ("qwen3_5_text", "cpu", {"model.dtype": "bf16"}),
+    "lfm2, values": (
+        "lfm2", "cuda", {"memory.activation_checkpointing": False, "method.targets": ("q_proj", "v_proj")},
+    ),
+    "qwen3.5, values": ("qwen3_5_text", "cuda", {"method.targets": ("q_proj", "v_proj")}),
+    "qwen3.5, MLP": (
+        "qwen3_5_text", "cpu", {
+            "memory.activation_checkpointing": False, "model.quantization": "nf4",
+            "method.targets": ("gate_proj", "up_proj", "down_proj"),
+        },
+    ),
+    "granite, attention": (
+        "granitemoehybrid", "cuda", {
+            "memory.activation_checkpointing": False, "method.dropout": 0.1,
+            "method.targets": ("q_proj", "k_proj", "v_proj", "o_proj"),
+        },
+    ),
     "qwen3-next": ("qwen3_next", "cuda", {"model.quantization": "nf4"}),
     "falcon-h1": ("falcon_h1", "cpu", {"data.max_length": 600}),
     "falcon-h1, kept": ("falcon_h1", "cuda", {"memory.activation_checkpointing": False}),
@@ -74,7 +90,7 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-DROPPED, QUANTISED = {"method.dropout": 0.1}, {"model.quantization": "int8"}
+DROPPED, PACKED = {"method.dropout": 0.1}, {"data.packing": True}
 
 
 def config_of(values: dict[str, Any]) -> RunConfig:
@@ -130,7 +146,7 @@ def test_what_runs_without_attention_is_told() -> None:
 def test_settings_that_were_not_traced_are_capped_and_said(name: str) -> None:
     facts = facts_from_config({"model_type": name, **MODELS[name]})
     usual = estimate(RunConfig(), facts, DEVICES["cuda"], with_suggestions=False)
-    rare = RunConfig().with_values({"model.quantization": "int8", "method.dropout": 0.1, "memory.upcast": True})
+    rare = RunConfig().with_values({**DROPPED, **PACKED, "model.attention": "eager"})
     found = estimate(rare, facts, DEVICES["cuda"], with_suggestions=False)
     assert usual.verdict == "fits" and found.verdict == "tight"
     assert "was not traced for these settings" in found.notes[0]
@@ -145,9 +161,9 @@ def test_whole_chunks_of_the_delta_rule_in_32_bits_are_said_not_to_be_traced() -
 
 
 def test_a_hybrid_s_rare_settings_are_made_up_of_what_each_of_them_changes() -> None:
-    usual, dropped, quantised, both = (
+    usual, dropped, packed, both = (
         estimated("qwen3_5_text", config_of(values), DEVICES["cuda"]).tensor_bytes
-        for values in ({}, DROPPED, QUANTISED, {**DROPPED, **QUANTISED})
+        for values in ({}, DROPPED, PACKED, {**DROPPED, **PACKED})
     )
-    assert usual < dropped and quantised < both
-    assert both - quantised == pytest.approx(dropped - usual, rel=0.1)
+    assert usual < dropped and packed < both
+    assert both - packed == pytest.approx(dropped - usual, rel=0.1)
