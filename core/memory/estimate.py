@@ -251,7 +251,7 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found | Hybrid) -> tuple[str, 
         notes.append(
             f"What {facts.family} keeps for its backward pass was not traced; that of another family stands in."
         )
-    elif facts.num_experts and any(one.name == "gate_proj" and one.num_out != facts.mlp for one in facts.linears):
+    elif _has_other_mlps(facts):
         notes.append("Not all of its MLPs are as wide as its experts; what the others keep was not traced.")
     elif facts.mixer and not rows.is_own_mode:
         notes.append(f"What {facts.family} keeps was not traced for these settings; that of others stands in.")
@@ -274,6 +274,16 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found | Hybrid) -> tuple[str, 
             f"{count(facts.num_on_disk)}; one of the two is of another model."
         )
     return tuple(notes)
+
+
+def _has_other_mlps(facts: ModelFacts) -> bool:
+    """Whether a mixture has MLPs of a width that was not traced beside experts."""
+    return facts.num_experts > 0 and any(
+        one.name == "gate_proj"
+        and one.num_out != facts.mlp
+        and not (one.num_out == facts.shared_mlp and one.count == facts.num_layers)
+        for one in facts.linears
+    )
 
 
 def _remarks(facts: ModelFacts, stack: Stack, rows: Found | Hybrid, out: Movable) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import HoneError
 from core.models.families import ALIASES, FAMILIES, FOURFOLD, Family
 from core.models.headers import Tensor, read_headers
-from core.models.layers import Linear, Shape, layers_of
+from core.models.layers import SHARED, Linear, Shape, layers_of
 from core.models.licence import licence_of
 from core.models.mixers import Mixer, conv_mixer, delta_mixer, mamba_mixer
 
@@ -206,7 +206,7 @@ def facts_from_config(config: dict[str, Any], name: str = "model", tensors: tupl
         num_rest=layers.num_rest,
         num_experts=shape.num_experts,
         experts_per_token=shape.experts_per_token,
-        shared_mlp=shape.mlp if family and family.experts == "granite" and shape.num_experts else 0,
+        shared_mlp=_shared_mlp(family_name, shape, reader),
         kinds=layers.kinds,
         num_first=layers.num_first,
         mixer=shape.mixer,
@@ -302,6 +302,15 @@ def _mlp(reader: _Reader, family: str, stated: int) -> int:
     return -(-int(factor * int(2 * stated / 3)) // unit) * unit
 
 
+def _shared_mlp(family: str, shape: Shape, reader: _Reader) -> int:
+    """The width of the MLP beside experts, in families whose rows tell it from that of experts."""
+    if not shape.num_experts:
+        return 0
+    if family == "qwen2_moe":
+        return reader.whole(SHARED, smallest=0)
+    return shape.mlp if family == "granitemoehybrid" else 0
+
+
 def _mixer(reader: _Reader, family: str, hidden: int) -> Mixer | None:
     kind = FAMILIES[family].mixer if family in FAMILIES else ""
     if kind == "conv":
@@ -315,7 +324,7 @@ def _checked(reader: _Reader) -> dict[str, Any]:
     """The config with the numbers that a family's layers hang on beside its shape made sure of."""
     config = {**reader.defaults, **reader.config}
     for key, default in (
-        ("decoder_sparse_step", 1), ("shared_expert_intermediate_size", 0), ("max_position_embeddings", 1024)
+        ("decoder_sparse_step", 1), (SHARED, 0), ("max_position_embeddings", 1024)
     ):  # fmt: skip
         config[key] = reader.whole(key, default, smallest=0)
     dense = config.get("mlp_only_layers")

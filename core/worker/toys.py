@@ -48,9 +48,9 @@ class Toy:
 
 TOYS = (
     Toy(hidden=96, heads=6, kv_heads=2, head_dim=20, mlp=208, vocab=1009, rank=7,
-        rows=4, length=37, trained=29, chunk=31, experts=5, experts_per_token=3),
+        rows=4, length=37, trained=29, chunk=31, experts=5, experts_per_token=3, shared=152),
     Toy(hidden=320, heads=10, kv_heads=5, head_dim=36, mlp=344, vocab=1361, rank=13,
-        rows=5, length=59, trained=43, chunk=55, experts=7, experts_per_token=2),
+        rows=5, length=59, trained=43, chunk=55, experts=7, experts_per_token=2, shared=456),
 )  # fmt: skip
 HYBRID_TOYS = (
     Toy(hidden=96, heads=6, kv_heads=2, head_dim=24, mlp=208, vocab=1009, rank=7,
@@ -137,7 +137,8 @@ def settings(
     if family in MIXTURES:
         found |= {"num_experts": toy.experts, "num_local_experts": toy.experts,
                   "num_experts_per_tok": toy.experts_per_token,
-                  "moe_intermediate_size": toy.mlp, "shared_expert_intermediate_size": toy.mlp}  # fmt: skip
+                  "moe_intermediate_size": toy.mlp,
+                  "shared_expert_intermediate_size": toy.shared if family == "qwen2_moe" else toy.mlp}  # fmt: skip
     if family in GROUPED:
         found["num_key_value_heads"] = {UNGROUPED: toy.heads, SINGLE: 1}.get(kind, toy.kv_heads)
     if family in OWN_HEAD_DIM:

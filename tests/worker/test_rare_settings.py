@@ -31,6 +31,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "granite": {"model_type": "granite", **SHAPE, "attention_dropout": 0.1},
     "olmo": {"model_type": "olmo", **SHAPE, "num_key_value_heads": 8, "tie_word_embeddings": True,
              "pad_token_id": 1},
+    "qwen moe": {"model_type": "qwen2_moe", **SHAPE, "num_experts": 8, "num_experts_per_tok": 2,
+                 "moe_intermediate_size": 512, "shared_expert_intermediate_size": 2048},
     "falcon": {"model_type": "falcon", **SHAPE, "num_kv_heads": 2, "new_decoder_architecture": True},
 }  # fmt: skip
 VALUES, MLP = ("q_proj", "v_proj"), ("gate_proj", "up_proj", "down_proj")
@@ -50,6 +52,7 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "upcast, dropping": (
         "llama", "cuda", {"method.dropout": 0.1, "model.quantization": "nf4", "memory.upcast": True, **KEPT},
     ),
+    "a shared expert wider than others": ("qwen moe", "cuda", {"model.quantization": "nf4", **KEPT}),
     "a model that drops": ("gpt2", "cuda", KEPT),
     "a model that drops, on a CPU": ("gpt2", "cpu", {"model.quantization": "nf4"}),
     "a model that drops scores, on a CPU": ("granite", "cpu", KEPT),
@@ -148,16 +151,7 @@ def test_what_a_model_drops_of_itself_is_known() -> None:
     ("model", "values", "words"),
     [
         ({"model_type": "gpt_neox", **SHAPE, "hidden_dropout": 0.1}, {}, "drops some of what it computes"),
-        (
-            {
-                "model_type": "qwen2_moe",
-                **SHAPE,
-                "moe_intermediate_size": 512,
-                "shared_expert_intermediate_size": 2048,
-            },
-            {},
-            "wide as its experts",
-        ),
+        ({**MODELS["qwen moe"], "mlp_only_layers": [0]}, {}, "wide as its experts"),
         (MODELS["llama"], {"model.dtype": "fp32", "model.attention": "eager"}, "Eager attention in fp32"),
     ],
 )
