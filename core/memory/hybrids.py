@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from core.memory.modes import Mode
@@ -123,46 +123,42 @@ def _of_kind(kind: str, mode: Mode) -> Mode:
 def _sums(kinds: Kinds, first: str, mode: Mode, loss: Loss, section: Section, moment: Moment) -> tuple[Sum, ...]:
     """What may be the peak of a moment: each kind's peaks, with what layers of the other kinds hold then."""
     found = {kind: _find(kind, name, mode, loss) for kind, name in kinds}
-    sums: list[Sum] = []
+    stashes = {kind: _stashes(own, section) for kind, own in found.items()}
+    layered = {kind: [_of_layers(one) for one in stages] for kind, stages in stashes.items()}
     if moment == "loss":
-        for stage, peaks in enumerate(found[first].heads[section]):
-            standing = _standing(found, first, section, stage)
-            sums += [(Term((peak,), first), *standing) for peak in peaks]
-        return tuple(sums)
-    for kind, own in found.items():
+        return tuple([
+            (
+                Term((peak,), first),
+                *(Term(((stashes if kind == first else layered)[kind][stage],), kind) for kind in found),
+            )
+            for stage, peaks in enumerate(found[first].heads[section])
+            for peak in peaks
+        ])  # fmt: skip
+    once = {kind: [_beside_layers(one) for one in stages] for kind, stages in stashes.items()}
+    left = {kind: _of_layers(_stashes(own, "again")[-1], only=GRADIENTS) for kind, own in found.items()}
+
+    def beside(peak: Peak, kind: str) -> Iterator[Term]:
+        """What stands at a layer's peak that its own rows do not count."""
+        goes_back = any(part == RECOMPUTE for part, *_ in peak.terms)
         others = [other for other in found if other != kind]
-        for place, peaks in enumerate(own.sections[section].layers):
-            changes = [
-                Term(row.layers[place] or (NOTHING,), kind, sign)
-                for row, sign in own.signed(section)[1:]
-            ]  # fmt: skip
-            for peak in peaks:
-                standing = [Term((_held(peak, found[other], section),), other) for other in others]
-                if kind != first and _is_among(peak):
-                    for one, sign in ((first, 1), (kind, -1)):
-                        stash = _stash(found[one], section, -1 if _goes_back(peak) else 0)
-                        standing.append(Term((_beside_layers(stash),), one, sign))
-                sums.append((Term((peak,), kind), *changes, *standing))
-    return tuple(sums)
+        if _is_among(peak):
+            stage = -1 if goes_back else 0
+            yield from [Term((layered[other][stage],), other) for other in others]
+            if kind != first:
+                yield from (Term((once[first][stage],), first), Term((once[kind][stage],), kind, -1))
+        elif goes_back or section == "again":  # the others have all gone back, or will, and left their gradients
+            yield from [Term((left[other],), other) for other in others]
 
-
-def _standing(found: dict[str, Found], first: str, section: Section, stage: int) -> Sum:
-    """What layers of all kinds hold while the head is at a stage."""
     return tuple([
-        Term((stash if kind == first else _of_layers(stash),), kind)
+        (
+            Term((peak,), kind),
+            *(Term(row.layers[place] or (NOTHING,), kind, sign) for row, sign in own.signed(section)[1:]),
+            *beside(peak, kind),
+        )
         for kind, own in found.items()
-        for stash in [_stash(own, section, stage)]
+        for place, peaks in enumerate(own.sections[section].layers)
+        for peak in peaks
     ])  # fmt: skip
-
-
-def _held(peak: Peak, other: Found, section: Section) -> Peak:
-    """What the layers of another kind hold at a peak: their stash, where layers of the peak's own kind hold one.
-    Otherwise none of them has begun, or all have gone back and left their gradients."""
-    if _is_among(peak):
-        return _of_layers(_stash(other, section, -1 if _goes_back(peak) else 0))
-    if _goes_back(peak) or section == "again":
-        return _of_layers(_stash(other, "again", -1), only=GRADIENTS)
-    return NOTHING
 
 
 def _is_among(peak: Peak) -> bool:
@@ -170,18 +166,20 @@ def _is_among(peak: Peak) -> bool:
     return any(per_layer for part, _, _, per_layer in peak.terms if part != GRADIENTS)
 
 
-def _goes_back(peak: Peak) -> bool:
-    return any(part == RECOMPUTE for part, *_ in peak.terms)
-
-
-def _stash(found: Found, section: Section, stage: int) -> Peak:
-    """What stands at a stage of the head, with what the differences make."""
-    amounts: dict[tuple[str, str], tuple[float, float]] = {}
-    for row, sign in found.signed(section):
-        for part, name, fixed, per_layer in row.stash[stage].terms:
-            before = amounts.get((part, name), (0.0, 0.0))
-            amounts[part, name] = before[0] + sign * fixed, before[1] + sign * per_layer
-    return _made_of((*key, *amount) for key, amount in amounts.items())
+def _stashes(found: Found, section: Section) -> list[Peak]:
+    """What stands at each stage of the head, with what the differences make."""
+    rows = found.signed(section)
+    if len(rows) == 1:
+        return list(rows[0][0].stash)
+    stages = []
+    for stage in range(len(rows[0][0].stash)):
+        amounts: dict[tuple[str, str], tuple[float, float]] = {}
+        for row, sign in rows:
+            for part, name, fixed, per_layer in row.stash[stage].terms:
+                before = amounts.get((part, name), (0.0, 0.0))
+                amounts[part, name] = before[0] + sign * fixed, before[1] + sign * per_layer
+        stages.append(_made_of((*key, *amount) for key, amount in amounts.items()))
+    return stages
 
 
 def _of_layers(peak: Peak, only: str = "") -> Peak:
