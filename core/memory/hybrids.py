@@ -23,12 +23,13 @@ from core.memory.rows import (
     without_debts,
 )
 from core.models.facts import ModelFacts
-from core.models.mixers import ATTENTION, LINEAR, MIXTURE
+from core.models.families import FAMILIES, Family
+from core.models.mixers import ATTENTION, LINEAR, MIXTURE, OUTPUT
 
 GRADIENTS, RECOMPUTE = "gradients", "recompute"
 """Parts of the estimate; the second is of backward passes alone."""
-Kinds = tuple[tuple[str, str], ...]
-"""The kinds of layers, each with the name of its rows."""
+Kinds = tuple[tuple[str, str, Mode], ...]
+"""The kinds of layers, each with the name of its rows and what of a mode makes a difference to it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,6 @@ class Hybrid:
     """The rows of a hybrid's kinds, to be asked as those of one family are."""
 
     kinds: Kinds
-    mode: Mode
     loss: Loss
     first: str
     """The kind of the first layer that keeps anything: before its adapters no gradient goes back."""
@@ -76,7 +76,7 @@ class Hybrid:
             ])  # fmt: skip
 
         found: Parts = {}
-        sums = _sums(self.kinds, self.first, self.mode, self.loss, section, moment)
+        sums = _sums(self.kinds, self.first, self.loss, section, moment)
         for term in max(sums, key=num_bytes, default=()):
             layers = self.counts[term.kind]
             largest = max(term.peaks, key=lambda peak: peak.num_bytes(units, layers))
@@ -85,44 +85,42 @@ class Hybrid:
         return without_debts(found)
 
     def _found(self) -> list[Found]:
-        return [_find(kind, name, self.mode, self.loss) for kind, name in self.kinds]
+        return [find_rows(name, mode, self.loss) for _, name, mode in self.kinds]
 
 
 def find_hybrid(facts: ModelFacts, mode: Mode, loss: Loss) -> Found | Hybrid:
     """The rows of a model, be its layers of one kind or of several; Llama's where a kind was not traced."""
     built = MIXTURE if facts.shared_mlp else ""
-    kinds = tuple((kind, f"{facts.family}_{built}{kind}") for kind, _ in facts.kinds)
-    if not kinds or not all(has_rows(name) for _, name in kinds):
+    names = {kind: f"{facts.family}_{built}{kind}" for kind, _ in facts.kinds}
+    if not names or not all(has_rows(name) for name in names.values()):
         kind = {1: SINGLE, facts.num_heads: UNGROUPED}.get(facts.num_kv_heads, SEVERAL)
         own = f"{facts.family}_{kind}"
         return find_rows(own if has_rows(own) else facts.family, mode, loss)
+    modes = {kind: _of_kind(kind, mode, FAMILIES[facts.family]) for kind in names}
     counts = dict(facts.kinds)
-    first = LINEAR if facts.num_first else kinds[-1][0]
-    if facts.num_first and _of_kind(LINEAR, mode).targets == "elsewhere":
+    first = LINEAR if facts.num_first else list(names)[-1]
+    if facts.num_first and modes[LINEAR].targets == "elsewhere":
         first = ATTENTION
         if not mode.checkpointing:  # where PEFT sees to it that a gradient goes back to the first layer
             counts[LINEAR] -= facts.num_first
-    return Hybrid(kinds, mode, loss, first, counts)
+    return Hybrid(tuple((kind, name, modes[kind]) for kind, name in names.items()), loss, first, counts)
 
 
-def _find(kind: str, name: str, mode: Mode, loss: Loss) -> Found:
-    return find_rows(name, _of_kind(kind, mode), loss)
-
-
-def _of_kind(kind: str, mode: Mode) -> Mode:
+def _of_kind(kind: str, mode: Mode, family: Family) -> Mode:
     """What of the mode makes a difference to a kind of layers."""
     if kind == ATTENTION:
         return replace(mode, aligned=False)
     mode = replace(mode, attention="sdpa", windowed=False, packed=False)
-    if mode.targets in ("values", "attention"):
+    is_reached = mode.targets == "attention" and family.output == OUTPUT
+    if mode.targets in ("values", "attention") and not is_reached:
         return replace(mode, targets="elsewhere", method="lora32", dropout=False)
     return mode
 
 
 @functools.lru_cache(maxsize=256)
-def _sums(kinds: Kinds, first: str, mode: Mode, loss: Loss, section: Section, moment: Moment) -> tuple[Sum, ...]:
+def _sums(kinds: Kinds, first: str, loss: Loss, section: Section, moment: Moment) -> tuple[Sum, ...]:
     """What may be the peak of a moment: each kind's peaks, with what layers of the other kinds hold then."""
-    found = {kind: _find(kind, name, mode, loss) for kind, name in kinds}
+    found = {kind: find_rows(name, mode, loss) for kind, name, mode in kinds}
     stashes = {kind: _stashes(own, section) for kind, own in found.items()}
     layered = {kind: [_of_layers(one) for one in stages] for kind, stages in stashes.items()}
     if moment == "loss":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -130,11 +130,10 @@ def worth_tracing(
     return list(dict.fromkeys(found))
 
 
-def hybrid_modes(*, is_linear: bool, is_mixture: bool = False) -> list[Mode]:
-    """The modes that are traced for a kind of a hybrid's layers: those without attention, or those with it."""
+def hybrid_modes(choices: Collection[Targets], *, is_linear: bool) -> list[Mode]:
+    """The modes that are traced for a kind of a hybrid's layers, those without attention or those with it, where
+    adapters may be on `choices` alone."""
     found: list[Mode] = []
-    attention: list[Targets] = [] if is_linear else ["values", "attention"]
-    choices: list[Targets] = attention if is_mixture else [*attention, "mlp"]
     for checkpointing in (True, False):
         usual = Mode(checkpointing=checkpointing)
         on_cpu = replace(usual, device="cpu", bits=32)
@@ -145,8 +144,7 @@ def hybrid_modes(*, is_linear: bool, is_mixture: bool = False) -> list[Mode]:
                 found += _settings(one)
                 found += [replace(one, targets="elsewhere")] if is_linear else []
                 for targets in choices:
-                    few = _settings(replace(one, targets=targets))
-                    found += few if base != "int8" else few[:1]
+                    found += _settings(replace(one, targets=targets))
             full = replace(mode, method="full")
             found += [full, replace(full, tied=True)]
         for base in ("nf4", "int8"):

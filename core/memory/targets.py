@@ -28,10 +28,7 @@ def names_of(family: Family, targets: Targets) -> tuple[str, ...]:
 def traced_targets(facts: ModelFacts, targets: tuple[str, ...]) -> tuple[Targets, bool]:
     """The least of the traced choices that has all of these layers, and whether it has no others."""
     family, wanted = FAMILIES.get(facts.family, Family()), set(targets)
-    is_shared = bool(facts.kinds) and [one.name for one in facts.linears].count(family.output) > 1
     for choice in TRACED:
-        if choice == "attention" and is_shared:  # a matrix of its mixers is called as one of attention is
-            continue
         names = set(names_of(family, choice))
         if wanted <= names:
             return choice, wanted == names

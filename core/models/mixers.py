@@ -15,6 +15,8 @@ DELTA_CHUNK = 64
 """Tokens that the delta rule takes together; no config changes it."""
 LINEAR, ATTENTION = "linear", "attention"
 """The kinds of layers: those with a mixer, and those with attention."""
+OUTPUT = "out_proj"
+"""The name of a mixer's last matrix."""
 MIXTURE = "mixture_"
 """What stands before a kind of layers that have experts, in a family whose models may have none."""
 

@@ -120,7 +120,7 @@ def _split(setting: Setting, mode: AbstractContextManager[Any]) -> Shards:
     shards = Shards(_First(setting.config.runtime.processes), CPU)
     with mode:
         shards.split_rest(setting.base)
-    shards.watch()
+    shards.watch(is_recomputing=setting.config.memory.activation_checkpointing)
     return shards
 
 

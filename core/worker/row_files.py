@@ -27,7 +27,7 @@ import transformers
 from numpy.typing import NDArray
 
 from core import durable, places
-from core.memory.modes import hybrid_modes, worth_tracing
+from core.memory.modes import Targets, hybrid_modes, worth_tracing
 from core.memory.rows import (
     BETWEEN,
     PART_LETTERS,
@@ -41,8 +41,9 @@ from core.memory.rows import (
     spelt,
 )
 from core.memory.symbols import PRODUCTS, values
-from core.models.families import FAMILIES
-from core.models.mixers import ATTENTION, LINEAR, MIXTURE, Mixer
+from core.memory.targets import TRACED
+from core.models.families import FAMILIES, Family
+from core.models.mixers import ATTENTION, LINEAR, MIXTURE, OUTPUT, Mixer
 from core.worker.chunked_rows import takes_chunks, trace_chunked_row, trace_hybrid_row
 from core.worker.rows import NUM_STAGES, Loss, Peak, Row, UnsolvedError, trace_row
 from core.worker.toys import DROPPING, FALCONS, FUSED, ONE_HEADED, WINDOWED
@@ -165,8 +166,8 @@ def trace_family(family: str, already: Written) -> Written:
     with_head = family.replace(LINEAR, ATTENTION) if is_mixed else family
     trace_head = trace_hybrid_row if is_mixed else trace
     if known.mixer:
-        is_mixture = known.experts not in ("", "granite")  # whose MLP beside experts gets adapters
-        modes = hybrid_modes(is_linear=kind.endswith(LINEAR), is_mixture=is_mixture)
+        is_linear = kind.endswith(LINEAR)
+        modes = hybrid_modes(_choices(known, is_linear=is_linear), is_linear=is_linear)
     else:
         modes = worth_tracing(
             "sdpa" if known.sdpa else "eager",
@@ -196,6 +197,16 @@ def trace_family(family: str, already: Written) -> Written:
         except UnsolvedError as error:
             sys.stderr.write(f"{family} {mode.name}: {error}\n")
     return {"versions": _versions(), "rows": rows, "heads": heads}
+
+
+def _choices(family: Family, *, is_linear: bool) -> list[Targets]:
+    """The choices of matrices that adapters may be on alone in a kind of a hybrid's layers."""
+    is_named = {
+        "values": not is_linear,
+        "attention": not is_linear or family.output == OUTPUT,  # as a mixer's last matrix is called too
+        "mlp": family.experts in ("", "granite"),  # whose MLP beside experts gets adapters
+    }
+    return [choice for choice in TRACED if is_named[choice]]
 
 
 def _versions() -> dict[str, str]:

@@ -21,6 +21,7 @@ from core.memory.rows import Place
 from core.memory.symbols import PRODUCTS
 from core.memory.targets import names_of
 from core.models.families import FAMILIES
+from core.models.mixers import LINEAR, OUTPUT
 from core.worker import losses
 from core.worker.phases import ATTENDED, ATTENTION_BACK, HEAD, RETURNED
 from core.worker.rehearse import EVALUATION, STEP, TRAINING, Rehearsed, rehearse
@@ -182,8 +183,11 @@ def config_of(mode: Mode, loss: Loss, family: str) -> tuple[RunConfig, Device]:
     else:
         values["memory.adapter_dtype"] = "bf16" if mode.method == "lora16" else "fp32"
         values["method.dropout"] = 0.1 if mode.dropout else 0.0
-        is_first = mode.targets == "elsewhere"
-        values["method.targets"] = (FIRST_ALONE[known.mixer],) if is_first else names_of(known, mode.targets)
+        values["method.targets"] = names_of(known, mode.targets)
+        if mode.targets == "elsewhere":
+            values["method.targets"] = (FIRST_ALONE[known.mixer],)
+        elif mode.targets == "attention" and family.endswith(LINEAR):
+            values["method.targets"] = (OUTPUT,)
     return RunConfig().with_values(values), CUDA if mode.device == "cuda" else CPU
 
 

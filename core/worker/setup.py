@@ -138,7 +138,7 @@ def set_up(run: Run, warn: Write, group: Group | None = None) -> Setup:
     adapters.prepare(loaded, config.model, config.memory)
     model = adapters.attach(loaded, config.method, config.memory, config.runtime.seed)
     if shards:
-        shards.watch()
+        shards.watch(is_recomputing=config.memory.activation_checkpointing)
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     trained = Trained(model, parameters, optimizer.make_optimizer(parameters, config.optim), _origin(base))
     if last:

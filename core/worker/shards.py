@@ -40,7 +40,7 @@ class Gatherer(Protocol):
 
 class Shards:
     """One process's parts. All processes must gather the same layers in the same order: a pass is all layers
-    forward and, when it trains, back to the lowest that has something to train."""
+    forward and, when it trains, back to the lowest that a gradient reaches."""
 
     def __init__(self, group: Gatherer, device: torch.device) -> None:
         self._group, self._device = group, device
@@ -152,11 +152,12 @@ class Shards:
 
     # Gathering
 
-    def watch(self) -> None:
+    def watch(self, *, is_recomputing: bool) -> None:
         """Gather each layer when it is called, and again when the gradient reaches its output. To be called once
-        what is trained is in place."""
+        what is trained is in place. Where layers recompute, PEFT has the gradient go back to the embedding,
+        whatever is trained in the first of them."""
         trained = [any(p.requires_grad for p in layer.parameters()) for layer in self._layers]
-        self._lowest = trained.index(True) if True in trained else len(trained)
+        self._lowest = 0 if is_recomputing else trained.index(True) if True in trained else len(trained)
         for number, layer in enumerate(self._layers):
             layer.register_forward_pre_hook(self._entering(number))
             layer.register_forward_hook(self._leaving(number))

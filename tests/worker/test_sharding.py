@@ -77,7 +77,7 @@ def split_models(section: ModelSection, folder: Path) -> tuple[list[PreTrainedMo
     shards += (Shards(Member(rank, shards), torch.device("cpu")) for rank in range(2))
     found = [load.load_model(section, folder, CPU, compute=torch.float32, shards=one) for one in shards]
     for one in shards:
-        one.watch()
+        one.watch(is_recomputing=False)
     return found, shards
 
 
@@ -127,7 +127,7 @@ def test_what_two_layers_share_stays_whole() -> None:
     shards += (Shards(Member(rank, shards), torch.device("cpu")) for rank in range(2))
     for one, model in zip(shards, (copy.deepcopy(whole), split), strict=True):
         one.split_rest(model)
-        one.watch()
+        one.watch(is_recomputing=False)
     assert [len(part) > 0 for part in shards[1].parts.values()] == [False, True, False]
     with torch.no_grad():
         for _ in range(2):
@@ -171,6 +171,17 @@ def test_split_layers_train_as_whole_ones_do(new_run: NewRun, base: str, is_chec
 def same_weights(one: Run, other: Run) -> bool:
     ours, theirs = weights(one.adapter), weights(other.adapter)
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.battery
+@pytest.mark.parametrize("is_checkpointing", [True, False])
+def test_layers_below_the_first_adapter_are_split_too(new_run: NewRun, is_checkpointing: bool) -> None:
+    changes = {**SETTINGS, **BASES["nf4"], "memory.activation_checkpointing": is_checkpointing,
+               "method.targets": ("layers.1.self_attn.q_proj",)}  # fmt: skip
+    whole, split = new_run(changes), new_run({**changes, "runtime.sharding": "layers"})
+    expected, found = go_together(whole), go_together(split)
+    assert losses(Step, found) == losses(Step, expected) and losses(Step, found)
+    assert same_weights(split, whole)
 
 
 @pytest.mark.battery
@@ -243,12 +254,13 @@ def test_what_cannot_be_split_is_told(changes: dict[str, object], path: str, tol
 REHEARSED: dict[str, tuple[dict[str, object], str]] = {
     "meta-llama/Llama-3.2-1B": (BASES["nf4"], "cuda"),
     "lfm2": (BASES["bf16"], "cuda"),
+    "granitemoehybrid": ({**BASES["nf4"], "method.targets": ("q_proj", "v_proj")}, "cuda"),
     "mistralai/Mixtral-8x7B-v0.1": ({**BASES["int8"], "memory.activation_checkpointing": False}, "cpu"),
 }
 
 
 @pytest.mark.parametrize(
-    "model", [pytest.param(m, marks=[] if m == "lfm2" else pytest.mark.battery) for m in REHEARSED]
+    "model", [pytest.param(m, marks=[] if m in HYBRIDS else pytest.mark.battery) for m in REHEARSED]
 )
 def test_the_estimate_is_what_the_first_process_rehearses(model: str) -> None:
     changes, kind = REHEARSED[model]
