@@ -255,6 +255,11 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found | Hybrid) -> tuple[str, 
         notes.append("Not all of its MLPs are as wide as its experts; what the others keep was not traced.")
     elif facts.mixer and not rows.is_own_mode:
         notes.append(f"What {facts.family} keeps was not traced for these settings; that of others stands in.")
+    if stack.is_mixed:
+        notes.append(
+            "Adapters in bf16 copy what a base in fp16 gives them; counted is what those in fp32 keep, mostly a "
+            "little more."
+        )
     if "attention" in rows.lacks:
         notes.append("Eager attention was not traced for this mode; its length × length scores are not counted.")
     if "device" in rows.lacks:

@@ -102,7 +102,7 @@ def worth_tracing(
             found += [replace(mode, method="full"), replace(mode, method="full", tied=True)]
             for targets in choices:
                 few = replace(mode, targets=targets)
-                found += [*_settings(few), replace(few, base="nf4")]
+                found += [*_settings(few), replace(few, base="nf4"), *_settings(replace(few, base="int8"))]
         for mode in (usual, on_cpu):
             found += _settings(replace(mode, targets="attention"))
             found.append(replace(mode, packed=True))

@@ -49,6 +49,8 @@ class Stack:
     """Whether a batch finds gradients in place: of the step's earlier ones, or the buffer of several processes."""
     packed: bool = False
     """Whether a row may hold several examples."""
+    is_mixed: bool = False
+    """Whether adapters are in bf16 and the rest is computed in fp16, so that each copies what it is given."""
     loop: Literal["hone", "trainer", "plain"] = "hone"
     """Whose training loop it is: ours, that of transformers' Trainer, or a plain one without autocast."""
     held_score_bytes: Literal[0, 2, 4] = 0
@@ -60,11 +62,12 @@ class Stack:
 
     def mode(self, facts: ModelFacts) -> Mode:
         """The way of training whose activations this stack keeps."""
+        is_thin = self.adapter_bytes == 2 and not self.is_mixed
         return Mode(
             device="cpu" if self.device == "cpu" else "cuda",
             bits=32 if self.compute_bytes == 4 else 16,
             base="nf4" if self.quantization == "fp4" else self.quantization,
-            method="full" if self.is_full else "lora32" if self.adapter_bytes == 4 else "lora16",
+            method="full" if self.is_full else "lora16" if is_thin else "lora32",
             checkpointing=self.checkpointing,
             attention=self.attention,
             targets="all" if self.is_full else traced_targets(facts, self.targets)[0],
@@ -126,6 +129,7 @@ def resolve(config: RunConfig, facts: ModelFacts, device: Device, longest_row: i
         length=length,
         accumulates=config.optim.accumulation > 1 or config.runtime.processes > 1,
         packed=config.data.packing,
+        is_mixed=lora is not None and memory.adapter_dtype == "bf16" and is_fp16(config, device),
     )
 
 
@@ -140,3 +144,10 @@ def compute_bytes(config: RunConfig, device: Device) -> Literal[2, 4]:
     if config.model.dtype == "auto":
         return 4 if device.kind == "cpu" else 2
     return 4 if config.model.dtype == "fp32" else 2
+
+
+def is_fp16(config: RunConfig, device: Device) -> bool:
+    """Whether a model computes in fp16: auto takes it on a GPU without bf16."""
+    if config.model.dtype == "auto":
+        return device.kind != "cpu" and not device.bf16
+    return config.model.dtype == "fp16"

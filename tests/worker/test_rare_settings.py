@@ -43,6 +43,9 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "llama", "cuda",
         {"method.targets": VALUES, "method.dropout": 0.1, "memory.adapter_dtype": "bf16", **KEPT},
     ),
+    "of them beside 8 bits": (
+        "llama", "cuda", {"method.targets": VALUES, "model.quantization": "int8", "optim.batch_size": 8},
+    ),
     "the MLP alone": ("llama", "cpu", {"method.targets": MLP, "model.quantization": "nf4"}),
     "dropping": ("llama", "cuda", {"method.dropout": 0.1, **KEPT}),
     "dropping, in bf16 on a CPU": ("llama", "cpu", {"method.dropout": 0.1, "model.dtype": "bf16", **KEPT}),
@@ -91,6 +94,12 @@ def test_the_estimate_of_a_rare_setting_is_near_its_rehearsal(name: str) -> None
     error = error_of(MODELS[model], device, values)
     assert abs(error) <= 0.02, f"{error:+.2%}"
     assert estimated(MODELS[model], device, values).is_sure
+
+
+@pytest.mark.parametrize("base", ["none", "nf4", "int8"])
+def test_of_bf16_adapters_beside_fp16_not_less_is_counted_than_they_keep(base: str) -> None:
+    values = {"model.dtype": "fp16", "memory.adapter_dtype": "bf16", "model.quantization": base, **KEPT}
+    assert -0.001 <= error_of(MODELS["llama"], "cuda", values) <= 0.02
 
 
 @pytest.mark.parametrize("targets", [("o_proj",), ("down_proj",), (*VALUES, "up_proj")])
@@ -153,6 +162,7 @@ def test_what_a_model_drops_of_itself_is_known() -> None:
         ({"model_type": "gpt_neox", **SHAPE, "hidden_dropout": 0.1}, {}, "drops some of what it computes"),
         ({**MODELS["qwen moe"], "mlp_only_layers": [0]}, {}, "wide as its experts"),
         (MODELS["llama"], {"model.dtype": "fp32", "model.attention": "eager"}, "Eager attention in fp32"),
+        (MODELS["llama"], {"model.dtype": "fp16", "memory.adapter_dtype": "bf16"}, "Adapters in bf16 copy"),
     ],
 )
 def test_what_was_not_traced_is_capped_and_said(model: dict[str, Any], values: dict[str, Any], words: str) -> None:
