@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,26 +18,23 @@ class DroppedError(Exception):
     """Raised inside work that looks at its ticket, to end it: no one waits for the result."""
 
 
-class Ticket(QObject):
+class Ticket:
     """One piece of work under way. Drop it when its result is no longer wanted."""
-
-    arrived = Signal(object, object)
-    finished = Signal()
-    progressed = Signal(float)
-    """Share that is done, of work that reports it."""
 
     def __init__(
         self,
+        tell: Callable[[float], None],
         owner: QObject,
+        work: Callable[[Ticket], Any],
         done: Callable[[Any], None],
         failed: Callable[[HoneError], None] | None,
         told: Callable[[float], None] | None,
     ) -> None:
-        super().__init__()
-        self._owner, self._done, self._failed, self._told = owner, done, failed, told
+        self._tell, self._owner, self._work = tell, owner, work
+        self._done, self._failed, self._told = done, failed, told
+        self._result: Any = None
+        self._error: Exception | None = None
         self.is_dropped = False
-        self.arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
-        self.progressed.connect(self._tell, Qt.ConnectionType.QueuedConnection)
 
     def drop(self) -> None:
         self.is_dropped = True
@@ -46,34 +44,57 @@ class Ticket(QObject):
         no longer wanted."""
         if self.is_dropped:
             raise DroppedError
-        self.progressed.emit(done / total if total else 0.0)
+        self._tell(done / total if total else 0.0)
 
-    def _tell(self, share: float) -> None:
-        if self._told is not None and not self.is_dropped and shiboken6.isValid(self._owner):
+    def work(self) -> None:
+        """On a thread: do it, and keep what comes of it."""
+        try:
+            self._result = self._work(self)
+        except Exception as caught:  # handed to the window's thread, where it is shown or raised
+            self._error = caught
+
+    def take_share(self, share: float) -> None:
+        """On the window's thread: that share is done."""
+        if self._told is not None and self._is_wanted:
             self._told(share)
 
-    def _deliver(self, result: Any, error: Exception | None) -> None:
-        self.finished.emit()
-        if self.is_dropped or not shiboken6.isValid(self._owner):
+    def deliver(self) -> None:
+        """On the window's thread: hand over what came of it."""
+        error, self._error = self._error, None
+        if not self._is_wanted:
             return
         if error is None:
-            self._done(result)
+            self._done(self._result)
         elif isinstance(error, HoneError):
             if self._failed is not None:
                 self._failed(error)
         else:
             raise error
 
+    @property
+    def _is_wanted(self) -> bool:
+        return not self.is_dropped and shiboken6.isValid(self._owner)
+
 
 class Background(QObject):
-    """A few threads. `done` and `failed` are called on the window's thread, never after the owner is gone."""
+    """A few threads. `done` and `failed` are called on the window's thread, never after the owner is gone.
+
+    Threads tell the window's thread the number of a ticket and hold nothing of it by then: what a ticket refers
+    to, widgets among it, must not end on a thread.
+    """
+
+    _worked = Signal(int)
+    _progressed = Signal(int, float)
 
     def __init__(self, num_threads: int = 4) -> None:
         super().__init__()
         self._pool = QThreadPool()
         self._pool.setMaxThreadCount(num_threads)
         self._held: list[_Work] | None = None
-        self._tickets: set[Ticket] = set()
+        self._numbers = itertools.count()
+        self._tickets: dict[int, Ticket] = {}
+        self._worked.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._progressed.connect(self._take_share, Qt.ConnectionType.QueuedConnection)
 
     def run(
         self,
@@ -95,10 +116,10 @@ class Background(QObject):
     ) -> Ticket:
         """Like `run`, for work that takes longer than a person waits: it gets its ticket to report to, and `told`
         is called with the share that is done."""
-        ticket = Ticket(owner, done, failed, told)
-        self._tickets.add(ticket)
-        ticket.finished.connect(lambda: self._tickets.discard(ticket))
-        task = _Work(ticket, work)
+        number = next(self._numbers)
+        ticket = Ticket(lambda share: self._progressed.emit(number, share), owner, work, done, failed, told)
+        self._tickets[number] = ticket
+        task = _Work(self, number)
         self._pool.start(task) if self._held is None else self._held.append(task)
         return ticket
 
@@ -119,21 +140,28 @@ class Background(QObject):
         """Forget what has not begun, drop what has, and give threads a moment to end."""
         self._held = None
         self._pool.clear()
-        for ticket in self._tickets:
+        for ticket in self._tickets.values():
             ticket.drop()
         self._pool.waitForDone(wait_ms)
 
+    def work(self, number: int) -> None:
+        """On a thread: do what a ticket is for."""
+        self._tickets[number].work()
+        if shiboken6.isValid(self):
+            self._worked.emit(number)
+
+    def _deliver(self, number: int) -> None:
+        self._tickets.pop(number).deliver()
+
+    def _take_share(self, number: int, share: float) -> None:
+        if ticket := self._tickets.get(number):
+            ticket.take_share(share)
+
 
 class _Work(QRunnable):
-    def __init__(self, ticket: Ticket, work: Callable[[Ticket], Any]) -> None:
+    def __init__(self, background: Background, number: int) -> None:
         super().__init__()
-        self._ticket, self._work = ticket, work
+        self._background, self._number = background, number
 
     def run(self) -> None:
-        result, error = None, None
-        try:
-            result = self._work(self._ticket)
-        except Exception as caught:  # handed to the window's thread, where it is shown or raised
-            error = caught
-        if shiboken6.isValid(self._ticket):
-            self._ticket.arrived.emit(result, error)
+        self._background.work(self._number)

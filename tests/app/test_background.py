@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import pytest
 from PySide6.QtCore import QObject
@@ -19,6 +20,23 @@ def test_a_result_arrives_on_the_windows_thread(background, qtbot):
     [(worker, here)] = got
     assert worker != here == threading.get_ident()
     assert background.is_idle
+
+
+def test_what_work_refers_to_ends_on_the_windows_thread(background, qtbot):
+    owner, ended = QObject(), []
+
+    class Held:
+        def work(self, ticket):
+            return [self]
+
+    for _ in range(200):
+        held = Held()
+        ticket = background.run_long(owner, held.work, lambda _: None)
+        for one in (held, ticket):
+            weakref.finalize(one, lambda: ended.append(threading.get_ident()))
+        del held, ticket, one
+    qtbot.waitUntil(lambda: len(ended) == 400, timeout=WAIT_MS)
+    assert set(ended) == {threading.get_ident()}
 
 
 def test_an_error_a_person_can_mend_goes_to_its_place(background, qtbot):
