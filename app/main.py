@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from app.state.background import Background
 from app.state.draft import Draft
+from app.state.garbage import Collector
 from app.state.memory_watch import MemoryWatch
 from app.state.preferences import Preferences
 from app.state.run_list import RunList
@@ -45,6 +46,7 @@ class Studio:
     """Everything one window needs. Pages are made on their first visit, and import what they need then."""
 
     def __init__(self, app: QApplication) -> None:
+        self._collector = Collector()
         self.preferences = Preferences(Settings.load())
         settings = self.preferences.settings
         sys.setswitchinterval(SWITCH_SECONDS)

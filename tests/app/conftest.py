@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import struct
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.state.background import Background
+from app.state.garbage import Collector
 from app.state.live_run import LiveRun
 from app.theme import Theme
 from core.hardware import Device
@@ -29,6 +31,15 @@ def theme(shared_theme: Theme) -> Iterator[Theme]:
     """The light theme, in force for the whole application as in the studio. Made once: styling takes time."""
     yield shared_theme
     shared_theme.set_appearance("light")
+
+
+@pytest.fixture(autouse=True)
+def collector(qapp: QApplication) -> Iterator[Collector]:
+    """As in the studio, no thread of a test collects what others have left."""
+    made = Collector()
+    yield made
+    made.look()
+    gc.enable()
 
 
 @pytest.fixture
