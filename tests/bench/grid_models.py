@@ -31,6 +31,11 @@ OTHERS: dict[str, dict[str, Any]] = {
                        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 8192,
                        "vocab_size": 49155, "tie_word_embeddings": True},
 }  # fmt: skip
+MOSTLY_LINEAR = ["linear_attention", "linear_attention", "full_attention", "linear_attention"]
+QWEN35: dict[str, Any] = {
+    "model_type": "qwen3_5_text", "head_dim": 256, "vocab_size": 248320, "linear_num_key_heads": 16,
+    "linear_key_head_dim": 128, "linear_value_head_dim": 128,
+}  # fmt: skip
 RARE: dict[str, dict[str, Any]] = {
     "gpt2-dropping": {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257,
                       "n_positions": 4096},
@@ -98,18 +103,14 @@ RARE: dict[str, dict[str, Any]] = {
         "layer_types": ["conv", "conv", "full_attention", "conv"] * 4,
     },
     "qwen3.5-27b": {
-        "model_type": "qwen3_5_text", "hidden_size": 5120, "num_hidden_layers": 64, "num_attention_heads": 24,
-        "num_key_value_heads": 4, "head_dim": 256, "intermediate_size": 17408, "vocab_size": 248320,
-        "linear_num_key_heads": 16, "linear_num_value_heads": 48, "linear_key_head_dim": 128,
-        "linear_value_head_dim": 128, "tie_word_embeddings": False,
-        "layer_types": ["linear_attention", "linear_attention", "full_attention", "linear_attention"] * 16,
+        **QWEN35, "hidden_size": 5120, "num_hidden_layers": 64, "num_attention_heads": 24,
+        "num_key_value_heads": 4, "intermediate_size": 17408, "linear_num_value_heads": 48,
+        "tie_word_embeddings": False, "layer_types": MOSTLY_LINEAR * 16,
     },
     "qwen3.5-ungrouped": {
-        "model_type": "qwen3_5_text", "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 8,
-        "num_key_value_heads": 2, "head_dim": 256, "intermediate_size": 3584, "vocab_size": 248320,
-        "linear_num_key_heads": 16, "linear_num_value_heads": 16, "linear_key_head_dim": 128,
-        "linear_value_head_dim": 128, "tie_word_embeddings": True,
-        "layer_types": ["linear_attention", "linear_attention", "full_attention", "linear_attention"] * 6,
+        **QWEN35, "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 8,
+        "num_key_value_heads": 2, "intermediate_size": 3584, "linear_num_value_heads": 16,
+        "tie_word_embeddings": True, "layer_types": MOSTLY_LINEAR * 6,
     },
     "qwen3-next-80b": {
         "model_type": "qwen3_next", "hidden_size": 2048, "num_hidden_layers": 48, "num_attention_heads": 16,
@@ -117,7 +118,7 @@ RARE: dict[str, dict[str, Any]] = {
         "num_experts_per_tok": 10, "moe_intermediate_size": 512, "shared_expert_intermediate_size": 512,
         "linear_num_key_heads": 16, "linear_num_value_heads": 32, "linear_key_head_dim": 128,
         "linear_value_head_dim": 128, "vocab_size": 151936,
-        "layer_types": ["linear_attention", "linear_attention", "full_attention", "linear_attention"] * 12,
+        "layer_types": MOSTLY_LINEAR * 12,
     },
     "falcon-h1-0.5b": {
         "model_type": "falcon_h1", "hidden_size": 1024, "num_hidden_layers": 36, "num_attention_heads": 8,

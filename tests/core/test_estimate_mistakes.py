@@ -17,7 +17,8 @@ from core.hardware import Device
 from core.memory.estimate import PART_NAMES, estimate
 from core.memory.stock import stock_estimate
 from core.models.catalogue import catalogue
-from core.models.facts import NEVER_NULL, SWITCHES, facts_from_config, read_facts
+from core.models.dimensions import NEVER_NULL, SWITCHES
+from core.models.facts import facts_from_config, read_facts
 from core.models.families import FAMILIES
 
 GIB = 2**30
