@@ -257,8 +257,8 @@ def _notes(facts: ModelFacts, stack: Stack, rows: Found | Hybrid) -> tuple[str, 
         notes.append(f"What {facts.family} keeps was not traced for these settings; that of others stands in.")
     if stack.is_mixed:
         notes.append(
-            "Adapters in bf16 copy what a base in fp16 gives them; counted is what those in fp32 keep, mostly a "
-            "little more."
+            "Adapters in bf16 beside fp16 were not traced; counted is what those in fp32 keep, which take about "
+            "as much."
         )
     if "attention" in rows.lacks:
         notes.append("Eager attention was not traced for this mode; its length × length scores are not counted.")

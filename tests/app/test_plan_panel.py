@@ -16,6 +16,7 @@ from app.state.memory_watch import MemoryWatch
 from app.state.preferences import Preferences
 from core.config import RunConfig
 from core.figures import size
+from core.gpus import find_gpu
 from core.hardware import Device
 from core.memory.calibration import PastPeak
 from core.methods.presets import first_config
@@ -139,8 +140,6 @@ def test_known_models_have_dots_by_what_the_plan_is_for(page, qtbot):
     order = [["fits", "tight", "no"].index(row.option.tone) for row in known.options.rows]
     assert order == sorted(order)
     assert f"{list(tones.values()).count('fits')} of {len(tones)} fit this machine" in known._about.text()
-    from core.gpus import find_gpu
-
     page.planner.plan_for(find_gpu("B200"))
     qtbot.waitUntil(lambda: "fit B200" in known._about.text(), timeout=WAIT_MS)
     tones = {row.option.name: row.option.tone for row in known.options.rows}
@@ -236,6 +235,16 @@ def test_an_estimate_that_is_a_guess_says_why_in_sight(page, qtbot, make_llama):
     qtbot.waitUntil(lambda: page.model.facts is not None, timeout=WAIT_MS)
     assert page.plan.verdict.text().startswith("Tight · likely")
     assert "does not know how zebra computes" in page.plan.evidence.text()
+
+
+def test_a_guess_with_room_to_spare_is_not_told_that_nothing_is_enough(page, qtbot):
+    page._draft.set("model.dtype", "fp16")
+    page._draft.set("memory.adapter_dtype", "bf16")
+    page.planner.plan_for(find_gpu("T4"))
+    qtbot.waitUntil(lambda: page.remedy.is_in_vain, timeout=WAIT_MS)
+    estimate = page.planner.plan.estimate
+    assert estimate.verdict == "tight" and estimate.peak_bytes < estimate.free_bytes / 10
+    assert page.plan._chips_title.text() == "WHAT WOULD SAVE MEMORY"
 
 
 def test_of_a_shared_device_the_bar_shows_the_part_of_one_process(page, qtbot):

@@ -162,7 +162,7 @@ def test_what_a_model_drops_of_itself_is_known() -> None:
         ({"model_type": "gpt_neox", **SHAPE, "hidden_dropout": 0.1}, {}, "drops some of what it computes"),
         ({**MODELS["qwen moe"], "mlp_only_layers": [0]}, {}, "wide as its experts"),
         (MODELS["llama"], {"model.dtype": "fp32", "model.attention": "eager"}, "Eager attention in fp32"),
-        (MODELS["llama"], {"model.dtype": "fp16", "memory.adapter_dtype": "bf16"}, "Adapters in bf16 copy"),
+        (MODELS["llama"], {"model.dtype": "fp16", "memory.adapter_dtype": "bf16"}, "Adapters in bf16 beside fp16"),
     ],
 )
 def test_what_was_not_traced_is_capped_and_said(model: dict[str, Any], values: dict[str, Any], words: str) -> None:

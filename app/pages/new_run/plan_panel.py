@@ -176,8 +176,7 @@ class PlanPanel(QFrame):
         self.bar.show_picture(self._picture(estimate))
         offered = [one for one in estimate.suggestions if one.saved_bytes]
         is_in_vain = self._remedy.is_in_vain and all(one.verdict != "fits" for one in offered)
-        helps = "What helps, but not enough" if is_in_vain else "What to change"
-        self._chips_title.setText("Room for more" if estimate.verdict == "fits" else helps)
+        self._chips_title.setText(_chips_title(estimate, is_in_vain=is_in_vain))
         if (several := self._remedy.found) is not None:
             offered = [replace(several, title="Make it fit", cost=several.title), *offered]
         self._show_suggestions(offered[:MOST_CHIPS])
@@ -298,6 +297,15 @@ def _against(stock: int, ours: int) -> str:
         return f"{size(stock)}, about the same"
     more = f"{stock / ours:.1f} times as much" if stock >= 1.5 * ours else f"{100 * (stock / ours - 1):.0f}% more"
     return f"{size(stock)}, {more}"
+
+
+def _chips_title(estimate: Estimate, *, is_in_vain: bool) -> str:
+    """What the changes below it are for."""
+    if estimate.verdict == "fits":
+        return "Room for more"
+    if estimate.peak_bytes + estimate.margin_bytes <= estimate.free_bytes:  # and tight only because it is a guess
+        return "What would save memory"
+    return "What helps, but not enough" if is_in_vain else "What to change"
 
 
 def _with_band(peak: int, margin: int) -> str:
